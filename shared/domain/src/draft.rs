@@ -1,0 +1,1 @@
+//! What a person asks for when a config is saved: reading, checking, and applying it.

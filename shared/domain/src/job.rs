@@ -1,0 +1,180 @@
+//! The duty to deliver one event to one endpoint, and the two numbers that travel with it.
+
+use std::time::Duration;
+
+use crate::{
+    attempt::Trigger,
+    event::{BodyHash, Event},
+    matching::Match,
+    name::{EndpointId, EventId, EventName, JobId, OrganisationId},
+    time::Timestamp,
+};
+
+/// How many shards the subjects of jobs have.
+pub const SHARDS: u8 = 64;
+
+/// A delivery job; its event's body travels beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// The job's id.
+    pub id: JobId,
+    /// The organisation of event and endpoint.
+    pub organisation: OrganisationId,
+    /// The endpoint.
+    pub endpoint: EndpointId,
+    /// The revision of the endpoint's config that fan-out matched.
+    pub revision: u64,
+    /// The event.
+    pub event: EventId,
+    /// The event's name.
+    pub name: EventName,
+    /// The event's category.
+    pub category: Option<String>,
+    /// Which body it is.
+    pub body_hash: BodyHash,
+    /// When the event was accepted.
+    pub accepted_at: Timestamp,
+    /// The number of the attempt to be made, from 1: for people and records.
+    pub attempt: u32,
+    /// Automatic retries used up in this run, from 0: for the policy.
+    pub retry: u32,
+    /// How often this attempt was put off or parked, from 0.
+    pub hold: u32,
+    /// When the attempt is due; `None` is at once.
+    pub due: Option<Timestamp>,
+    /// What causes the attempt.
+    pub trigger: Trigger,
+}
+
+impl Job {
+    /// Makes the first job of an event for an endpoint that matched it.
+    #[must_use]
+    pub fn first(
+        event: &Event,
+        body_hash: BodyHash,
+        found: &Match,
+        accepted_at: Timestamp,
+    ) -> Self {
+        Self {
+            id: JobId::of(&event.id, &found.endpoint),
+            organisation: event.organisation.clone(),
+            endpoint: found.endpoint.clone(),
+            revision: found.revision,
+            event: event.id.clone(),
+            name: event.name.clone(),
+            category: event.category.clone(),
+            body_hash,
+            accepted_at,
+            attempt: 1,
+            retry: 0,
+            hold: 0,
+            due: None,
+            trigger: Trigger::Auto,
+        }
+    }
+
+    /// Makes the job's next automatic retry.
+    #[must_use]
+    pub fn next_retry(&self, due: Timestamp) -> Self {
+        Self {
+            attempt: self.attempt.saturating_add(1),
+            retry: self.retry.saturating_add(1),
+            hold: 0,
+            due: Some(due),
+            trigger: Trigger::Retry,
+            ..self.clone()
+        }
+    }
+
+    /// Returns how long the job still has to wait; zero when it is due.
+    #[must_use]
+    pub fn remaining(&self, now: Timestamp) -> Duration {
+        self.due.map_or(Duration::ZERO, |due| due.since(now))
+    }
+
+    /// Returns the id under which the broker knows this attempt while it waits:
+    /// `<job id>:<attempt>:<hold>`.
+    #[must_use]
+    pub fn waiting_id(&self) -> String {
+        format!("{}:{}:{}", self.id, self.attempt, self.hold)
+    }
+}
+
+/// Returns the shard of an endpoint's jobs, the same in every process and version.
+#[must_use]
+pub fn shard(endpoint: &EndpointId) -> u8 {
+    // FNV-1a, 64 bit.
+    let hash = endpoint
+        .as_str()
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        });
+    u8::try_from(hash % u64::from(SHARDS)).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+
+    use super::{Job, shard};
+    use crate::{
+        attempt::Trigger, event::Event, matching::Match, name::EndpointId, time::Timestamp,
+    };
+
+    #[test]
+    fn a_retry_counts_both_numbers_up_and_starts_a_new_hold() {
+        let mut first = job();
+        first.hold = 3;
+
+        let next = first.next_retry(Timestamp::from_millis(6_000));
+
+        assert_eq!(
+            (next.attempt, next.retry, next.hold, next.trigger),
+            (2, 1, 0, Trigger::Retry)
+        );
+        assert_eq!(next.waiting_id(), "evt-1:ep_1:2:0");
+        assert_eq!(
+            next.remaining(Timestamp::from_millis(1_000)),
+            Duration::from_secs(5)
+        );
+        assert_eq!(
+            next.remaining(Timestamp::from_millis(9_000)),
+            Duration::ZERO
+        );
+    }
+
+    #[test]
+    fn the_same_event_and_endpoint_make_the_same_job() {
+        assert_eq!(job(), job());
+        assert_eq!(job().id.as_str(), "evt-1:ep_1");
+    }
+
+    #[test]
+    fn shards_are_stable_and_spread() {
+        let of = |text: &str| shard(&EndpointId::try_new(text).unwrap());
+        let mut seen = [0_u32; 64];
+        for n in 0..6_400 {
+            seen[usize::from(of(&format!("ep_{n}")))] += 1;
+        }
+
+        assert_eq!(of("ep_1"), of("ep_1"));
+        assert!(
+            seen.iter().all(|count| (50..200).contains(count)),
+            "{seen:?}"
+        );
+    }
+
+    fn job() -> Job {
+        let body = Bytes::from_static(b"{\"id\":\"evt-1\",\"eventSubCategory\":\"a\"}");
+        let at = Timestamp::from_millis(1_000);
+        let event = Event::read(&"acme".parse().unwrap(), &body, at, 1_000).unwrap();
+        let found = Match {
+            endpoint: "ep_1".parse().unwrap(),
+            revision: 7,
+        };
+        Job::first(&event, event.body_hash(), &found, at)
+    }
+}

@@ -1,0 +1,27 @@
+//! The rules of Posthorn as values and functions.
+//!
+//! **Invariant:** nothing here waits, reads, writes or can fail for outside reasons. There is no
+//! clock, no randomness, no environment, no network and no logging: time and entropy come in as
+//! arguments, decisions go out as values. Shells (the services) ask, then act.
+//!
+//! Modules in reading order: [`name`] and [`time`] are the vocabulary; [`event`], [`endpoint`],
+//! [`matching`] and [`job`] are the way in; [`signing`], [`request`], [`outcome`] and [`retry`] are
+//! the way out; [`attempt`] and [`redaction`] are what is kept; [`destination`] is what may be called.
+
+pub mod attempt;
+pub mod batch;
+pub mod destination;
+pub mod draft;
+pub mod endpoint;
+pub mod event;
+pub mod job;
+pub mod matching;
+pub mod name;
+pub mod outcome;
+pub mod redaction;
+pub mod request;
+pub mod retry;
+pub mod signing;
+pub mod time;
+pub mod token;
+pub mod trace;
