@@ -1,0 +1,270 @@
+//! Key-value buckets: reading and writing single keys, and following a whole bucket in memory.
+
+use std::{sync::Arc, time::Duration};
+
+use async_nats::jetstream::kv::{self, CreateErrorKind, Operation, UpdateErrorKind};
+use bytes::Bytes;
+use domain::time::Timestamp;
+use futures::StreamExt as _;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::{connection::Broker, subject};
+
+/// How long to wait before a broken watch is opened again.
+const REOPEN_PAUSE: Duration = Duration::from_millis(200);
+/// How many changes that are there at once are applied as one.
+const CHANGES_AT_ONCE: usize = 4_096;
+
+/// A value with its revision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The value's bytes.
+    pub value: Bytes,
+    /// The revision, which the next write names.
+    pub revision: u64,
+}
+
+/// One change of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The key.
+    pub key: String,
+    /// Its new value, or `None` if it was deleted.
+    pub value: Option<Bytes>,
+    /// The revision of the change.
+    pub revision: u64,
+    /// When the broker stored it.
+    pub stored_at: Timestamp,
+}
+
+/// What a bucket refused.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The key was changed by somebody else since it was read.
+    #[error("was changed by somebody else")]
+    Conflict,
+    /// The broker did not answer or refused.
+    #[error("bucket not available: {0}")]
+    Unavailable(String),
+}
+
+/// A bucket on the broker; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Bucket {
+    store: kv::Store,
+}
+
+impl Bucket {
+    /// Opens a bucket that the topology made.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn open(broker: &Broker, bucket: subject::Bucket) -> Result<Self, Error> {
+        let store = broker
+            .context
+            .get_key_value(broker.names.bucket(bucket))
+            .await
+            .map_err(unavailable)?;
+        Ok(Self { store })
+    }
+
+    /// Reads a key.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn get(&self, key: &str) -> Result<Option<Entry>, Error> {
+        let entry = self.store.entry(key).await.map_err(unavailable)?;
+        Ok(entry
+            .filter(|entry| entry.operation == Operation::Put)
+            .map(|entry| Entry {
+                value: entry.value,
+                revision: entry.revision,
+            }))
+    }
+
+    /// Writes a key that must not be there yet.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] if it is.
+    pub async fn create(&self, key: &str, value: Bytes) -> Result<u64, Error> {
+        self.store
+            .create(key, value)
+            .await
+            .map_err(|error| match error.kind() {
+                CreateErrorKind::AlreadyExists => Error::Conflict,
+                CreateErrorKind::InvalidKey
+                | CreateErrorKind::Publish
+                | CreateErrorKind::Ack
+                | CreateErrorKind::Other => unavailable(error),
+            })
+    }
+
+    /// Writes a key whose revision must be the given one.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] if it is another.
+    pub async fn update(&self, key: &str, value: Bytes, revision: u64) -> Result<u64, Error> {
+        self.store
+            .update(key, value, revision)
+            .await
+            .map_err(|error| match error.kind() {
+                UpdateErrorKind::WrongLastRevision => Error::Conflict,
+                UpdateErrorKind::InvalidKey
+                | UpdateErrorKind::TimedOut
+                | UpdateErrorKind::Other => unavailable(error),
+            })
+    }
+
+    /// Writes a key, whatever is there.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn put(&self, key: &str, value: Bytes) -> Result<u64, Error> {
+        self.store.put(key, value).await.map_err(unavailable)
+    }
+
+    /// Deletes a key, and returns the revision of the deletion. With `revision`, only if that is
+    /// the key's.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] if it is not.
+    pub async fn delete(&self, key: &str, revision: Option<u64>) -> Result<(), Error> {
+        self.store
+            .delete_expect_revision(key, revision)
+            .await
+            .map_err(|error| {
+                if error.to_string().contains("wrong last sequence") {
+                    Error::Conflict
+                } else {
+                    unavailable(error)
+                }
+            })
+    }
+
+    /// Returns the revision of the latest change of any key.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn last_revision(&self) -> Result<u64, Error> {
+        let info = self.store.stream.get_info().await.map_err(unavailable)?;
+        Ok(info.state.last_sequence)
+    }
+}
+
+/// What keeps a bucket in memory.
+pub trait View: Send + Sync + 'static {
+    /// Replaces everything that is held by what the bucket holds.
+    fn replace(&self, all: Vec<Change>);
+
+    /// Applies changes in their order.
+    fn apply(&self, changes: Vec<Change>);
+}
+
+/// How far a follower of a bucket is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Held {
+    /// Whether the watch stands and everything up to `revision` is held.
+    pub live: bool,
+    /// The latest revision that is held.
+    pub revision: u64,
+}
+
+/// Follows a bucket into a view until `stop`, whatever happens to the connection.
+pub async fn follow<V: View>(
+    bucket: Bucket,
+    view: Arc<V>,
+    held: watch::Sender<Held>,
+    stop: CancellationToken,
+) {
+    let following = async {
+        loop {
+            if let Err(reason) = follow_once(&bucket, view.as_ref(), &held).await {
+                tracing::warn!(
+                    reason,
+                    bucket = bucket.store.name,
+                    "watch of a bucket broke"
+                );
+            }
+            held.send_modify(|held| held.live = false);
+            tokio::time::sleep(REOPEN_PAUSE).await;
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = following => {}
+    }
+}
+
+/// Follows a bucket until the watch breaks.
+async fn follow_once<V: View>(
+    bucket: &Bucket,
+    view: &V,
+    held: &watch::Sender<Held>,
+) -> Result<(), String> {
+    let last = bucket
+        .last_revision()
+        .await
+        .map_err(|error| error.to_string())?;
+    let watch = bucket
+        .store
+        .watch_with_history(">")
+        .await
+        .map_err(|error| error.to_string())?;
+    let mut entries = watch.ready_chunks(CHANGES_AT_ONCE);
+    let empty = bucket
+        .store
+        .stream
+        .get_info()
+        .await
+        .is_ok_and(|info| info.state.messages == 0);
+    let mut initial = Vec::new();
+    let mut current = empty;
+    while !current {
+        let chunk = entries.next().await.ok_or("watch ended")?;
+        for entry in chunk {
+            let entry = entry.map_err(|error| error.to_string())?;
+            current |= entry.delta == 0;
+            initial.push(change(entry));
+        }
+    }
+    let newest = initial
+        .iter()
+        .map(|change| change.revision)
+        .max()
+        .unwrap_or(0)
+        .max(last);
+    view.replace(initial);
+    held.send_replace(Held {
+        live: true,
+        revision: newest,
+    });
+    loop {
+        let chunk = entries.next().await.ok_or("watch ended")?;
+        let changes: Vec<Change> = chunk
+            .into_iter()
+            .map(|entry| entry.map(change).map_err(|error| error.to_string()))
+            .collect::<Result<_, _>>()?;
+        let newest = changes
+            .iter()
+            .map(|change| change.revision)
+            .max()
+            .unwrap_or(0);
+        view.apply(changes);
+        held.send_modify(|held| held.revision = held.revision.max(newest));
+    }
+}
+
+fn change(entry: kv::Entry) -> Change {
+    let millis = entry.created.unix_timestamp_nanos().div_euclid(1_000_000);
+    Change {
+        value: (entry.operation == Operation::Put).then_some(entry.value),
+        key: entry.key,
+        revision: entry.revision,
+        stored_at: Timestamp::from_millis(i64::try_from(millis).unwrap_or(0)),
+    }
+}
+
+pub(crate) fn unavailable(error: impl std::fmt::Display) -> Error {
+    Error::Unavailable(error.to_string())
+}

@@ -1,0 +1,219 @@
+//! The connection to the broker.
+
+use std::{path::PathBuf, time::Duration};
+
+use async_nats::{ConnectOptions, Event, connection::State, jetstream};
+
+use crate::subject::Names;
+
+/// How long one request to the broker may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the first connection may take, with all its tries.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(20);
+/// What is kept free of `max_payload` for headers and framing.
+const HEADER_ROOM_BYTES: usize = 64 * 1024;
+/// How many publishes may wait for their `PubAck` at once.
+const PUBLISHES_IN_FLIGHT: usize = 16_384;
+
+/// Where the broker is and how to log in.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// One URL or several, separated by commas.
+    pub url: String,
+    /// A credentials file.
+    pub credentials: Option<PathBuf>,
+    /// The root certificate of the broker's TLS.
+    pub tls_ca: Option<PathBuf>,
+    /// The prefix of all names.
+    pub prefix: String,
+    /// Replicas of streams and buckets.
+    pub replicas: usize,
+}
+
+/// The broker could not be reached or refused us.
+#[derive(Debug, thiserror::Error)]
+#[error("{kind} at {url}")]
+pub struct ConnectError {
+    kind: async_nats::ConnectErrorKind,
+    url: String,
+}
+
+/// A connection to the broker; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Broker {
+    pub(crate) client: async_nats::Client,
+    pub(crate) context: jetstream::Context,
+    /// The names of streams and subjects.
+    pub names: Names,
+    pub(crate) replicas: usize,
+}
+
+/// A version of `nats-server`, as far as it decides what is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ServerVersion(pub u64, pub u64);
+
+impl ServerVersion {
+    /// Schedules are safe from here on: 2.12 loses some after a SIGKILL.
+    pub const SCHEDULES: Self = Self(2, 14);
+    /// The oldest version that works.
+    pub const MINIMUM: Self = Self(2, 10);
+
+    fn parse(text: &str) -> Self {
+        let mut parts = text.split('.').map(|part| part.parse().unwrap_or(0));
+        Self(parts.next().unwrap_or(0), parts.next().unwrap_or(0))
+    }
+}
+
+impl Broker {
+    /// Connects, trying for up to 20 s. Later losses of the connection heal by themselves.
+    ///
+    /// # Errors
+    /// [`ConnectError`] when the broker can't be reached or refuses the login.
+    pub async fn connect(options: &Options, service: &str) -> Result<Self, ConnectError> {
+        let fail = |kind| ConnectError {
+            kind,
+            url: without_user_info(&options.url),
+        };
+        let client = tokio::time::timeout(CONNECT_PATIENCE, connect_patiently(options, service))
+            .await
+            .map_err(|_elapsed| fail(async_nats::ConnectErrorKind::TimedOut))?
+            .map_err(|error| fail(error.kind()))?;
+        let context = jetstream::ContextBuilder::new()
+            .timeout(REQUEST_TIMEOUT)
+            .max_ack_inflight(PUBLISHES_IN_FLIGHT)
+            .build(client.clone());
+        Ok(Self {
+            client,
+            context,
+            names: Names::new(&options.prefix),
+            replicas: options.replicas.max(1),
+        })
+    }
+
+    /// Returns whether the connection stands at the moment.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.client.connection_state() == State::Connected
+    }
+
+    /// Returns the version of the server that we are connected to.
+    #[must_use]
+    pub fn server_version(&self) -> ServerVersion {
+        ServerVersion::parse(&self.client.server_info().version)
+    }
+
+    /// Returns how many bytes a message's payload may have beside its headers.
+    #[must_use]
+    pub fn payload_limit(&self) -> usize {
+        self.client.max_payload().saturating_sub(HEADER_ROOM_BYTES)
+    }
+
+    /// Waits until everything that was published has left for the broker.
+    pub async fn flush(&self) {
+        if let Err(error) = self.client.flush().await {
+            tracing::debug!(error = %error, "flush to the broker did not finish");
+        }
+    }
+}
+
+/// Tries until a server answers; a refused login is final.
+async fn connect_patiently(
+    options: &Options,
+    service: &str,
+) -> Result<async_nats::Client, async_nats::ConnectError> {
+    loop {
+        let addresses: Vec<&str> = options.url.split(',').map(str::trim).collect();
+        match connect_options(options, service)
+            .await?
+            .connect(addresses)
+            .await
+        {
+            Ok(client) => return Ok(client),
+            Err(error) if is_final(error.kind()) => return Err(error),
+            Err(error) => {
+                tracing::info!(error = %error, "broker not reachable yet");
+                tokio::time::sleep(Duration::from_millis(250)).await;
+            }
+        }
+    }
+}
+
+async fn connect_options(
+    options: &Options,
+    service: &str,
+) -> Result<ConnectOptions, std::io::Error> {
+    let mut connect = ConnectOptions::new()
+        .name(format!("posthorn-{service}"))
+        .request_timeout(Some(REQUEST_TIMEOUT))
+        .connection_timeout(Duration::from_secs(5))
+        .ping_interval(Duration::from_secs(10))
+        .subscription_capacity(65_536)
+        .client_capacity(16_384)
+        .reconnect_delay_callback(|attempts| {
+            Duration::from_millis(100 * u64::try_from(attempts.min(20)).unwrap_or(20))
+        })
+        .event_callback(|event| async move { log(&event) });
+    if let Some(file) = &options.credentials {
+        connect = connect.credentials_file(file).await?;
+    }
+    if let Some(file) = &options.tls_ca {
+        connect = connect
+            .add_root_certificates(file.clone())
+            .require_tls(true);
+    }
+    Ok(connect)
+}
+
+fn is_final(kind: async_nats::ConnectErrorKind) -> bool {
+    use async_nats::ConnectErrorKind as Kind;
+    matches!(
+        kind,
+        Kind::Authentication | Kind::AuthorizationViolation | Kind::ServerParse | Kind::Tls
+    )
+}
+
+fn log(event: &Event) {
+    match event {
+        Event::Connected => tracing::info!("connected to the broker"),
+        Event::Disconnected => tracing::warn!("connection to the broker lost"),
+        Event::LameDuckMode
+        | Event::Draining
+        | Event::Closed
+        | Event::SlowConsumer(_)
+        | Event::ServerError(_)
+        | Event::ClientError(_) => tracing::debug!(event = %event, "broker connection event"),
+    }
+}
+
+/// Leaves user name and password out of a URL.
+fn without_user_info(url: &str) -> String {
+    url.split(',')
+        .map(|one| match (one.split_once("://"), one.rsplit_once('@')) {
+            (Some((scheme, _)), Some((_, host))) => format!("{scheme}://{host}"),
+            (None, Some((_, host))) => host.to_owned(),
+            (_, None) => one.to_owned(),
+        })
+        .collect::<Vec<_>>()
+        .join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ServerVersion, without_user_info};
+
+    #[test]
+    fn versions_compare_by_number() {
+        assert!(ServerVersion::parse("2.15.1") >= ServerVersion::SCHEDULES);
+        assert!(ServerVersion::parse("2.9.10") < ServerVersion::MINIMUM);
+        assert!(ServerVersion::parse("2.12.8-beta") < ServerVersion::SCHEDULES);
+        assert_eq!(ServerVersion::parse("odd"), ServerVersion(0, 0));
+    }
+
+    #[test]
+    fn errors_show_no_password() {
+        assert_eq!(
+            without_user_info("nats://u:p@a:4222,b:4222"),
+            "nats://a:4222,b:4222"
+        );
+    }
+}

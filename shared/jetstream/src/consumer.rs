@@ -1,0 +1,198 @@
+//! The pull loop: reserve a place, pull, handle, settle.
+//!
+//! No more is asked for than there are free places, one message is one task, the handler returns a
+//! [`Settlement`] and only the loop settles. While a handler works, the broker is told so every 10 s.
+//! Nothing is pulled while a [`Gate`] is closed. On drain the loop stops asking, hands back what the
+//! broker had sent on its way, and lets the handlers finish; on abort their messages are handed back.
+
+mod pull;
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use async_nats::{
+    HeaderMap,
+    jetstream::{AckKind, Message, consumer::PullConsumer},
+};
+use bytes::Bytes;
+use domain::time::Timestamp;
+use tokio::sync::{Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::{connection::Broker, subject::Durable};
+
+/// How often a message that is being handled is kept alive.
+const PROGRESS_EVERY: Duration = Duration::from_secs(10);
+/// How long a message of a later version is left to a later reader.
+pub const NEWER_PAUSE: Duration = Duration::from_secs(30);
+/// The broker's delivery count above which a message is taken for poison.
+pub const POISON_DELIVERIES: u64 = 20;
+
+/// A message as a handler sees it.
+#[derive(Debug)]
+pub struct Delivery {
+    /// The subject that it was published to.
+    pub subject: String,
+    /// Its headers.
+    pub headers: Option<HeaderMap>,
+    /// Its payload.
+    pub payload: Bytes,
+    /// Its sequence in the stream.
+    pub sequence: u64,
+    /// How often the broker has handed it out, from 1. Not an attempt number.
+    pub deliveries: u64,
+    /// When the broker stored it.
+    pub stored_at: Timestamp,
+}
+
+/// What is to be told to the broker about a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settlement {
+    /// Done with, and everything that follows from it is stored.
+    Ack,
+    /// To be handed out again after a wait.
+    NakAfter(Duration),
+}
+
+/// What decides whether a loop may pull: all of them must be open.
+#[derive(Debug, Clone, Default)]
+pub struct Gate(Vec<watch::Receiver<bool>>);
+
+impl Gate {
+    /// Adds a condition.
+    #[must_use]
+    pub fn and(mut self, condition: watch::Receiver<bool>) -> Self {
+        self.0.push(condition);
+        self
+    }
+
+    /// Returns whether everything is open.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.0.iter().all(|condition| *condition.borrow())
+    }
+
+    /// Waits until a condition changes.
+    async fn changed(&mut self) {
+        if self.0.is_empty() {
+            return std::future::pending().await;
+        }
+        let changes = self
+            .0
+            .iter_mut()
+            .map(|condition| Box::pin(condition.changed()));
+        if futures::future::select_all(changes).await.0.is_err() {
+            // A condition whose owner is gone never changes again.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// A pull loop's settings.
+#[derive(Debug, Clone)]
+pub struct Pull {
+    /// The consumer.
+    pub durable: Durable,
+    /// How many messages may be handled at once.
+    pub places: usize,
+    /// When it may pull.
+    pub gate: Gate,
+    /// Cancelled to stop pulling.
+    pub draining: CancellationToken,
+    /// Cancelled to hand back what is being handled.
+    pub abort: CancellationToken,
+}
+
+/// The consumer of a loop is not there or can't be read.
+#[derive(Debug, thiserror::Error)]
+#[error("consumer {consumer} can't be used: {reason}")]
+pub struct Error {
+    consumer: &'static str,
+    reason: String,
+}
+
+impl Pull {
+    /// Pulls and handles messages until the drain; returns when all handlers are done.
+    ///
+    /// # Errors
+    /// [`Error`] if the consumer does not exist.
+    pub async fn run<H, F>(self, broker: &Broker, handler: H) -> Result<(), Error>
+    where
+        H: Fn(Delivery) -> F + Send + Sync + 'static,
+        F: Future<Output = Settlement> + Send + 'static,
+    {
+        let consumer = self.consumer(broker).await?;
+        let places = Arc::new(Semaphore::new(self.places));
+        pull::Loop::new(&self, broker, consumer, Arc::clone(&places))
+            .run(Arc::new(handler))
+            .await;
+        let all = u32::try_from(self.places).unwrap_or(u32::MAX);
+        // Every handler holds a place, so all places free means that all handlers are done.
+        let _places = places.acquire_many(all).await;
+        broker.flush().await;
+        Ok(())
+    }
+
+    async fn consumer(&self, broker: &Broker) -> Result<PullConsumer, Error> {
+        let fail = |reason: String| Error {
+            consumer: self.durable.name(),
+            reason,
+        };
+        let stream = broker
+            .context
+            .get_stream(broker.names.stream(self.durable.stream()))
+            .await
+            .map_err(|error| fail(error.to_string()))?;
+        stream
+            .get_consumer(self.durable.name())
+            .await
+            .map_err(|error| fail(error.to_string()))
+    }
+}
+
+/// Runs a handler for a message, keeps the message alive meanwhile, and settles it.
+async fn handle<H, F>(handler: &H, message: Message, abort: &CancellationToken)
+where
+    H: Fn(Delivery) -> F,
+    F: Future<Output = Settlement>,
+{
+    let Ok(info) = message.info() else {
+        tracing::error!(subject = %message.subject, "message without JetStream metadata");
+        return;
+    };
+    let delivery = Delivery {
+        subject: message.subject.as_str().to_owned(),
+        headers: message.headers.clone(),
+        payload: message.payload.clone(),
+        sequence: info.stream_sequence,
+        deliveries: u64::try_from(info.delivered).unwrap_or(1),
+        stored_at: Timestamp::from_millis(
+            i64::try_from(info.published.unix_timestamp_nanos().div_euclid(1_000_000)).unwrap_or(0),
+        ),
+    };
+    let work = handler(delivery);
+    tokio::pin!(work);
+    let settlement = loop {
+        tokio::select! {
+            settlement = &mut work => break settlement,
+            () = abort.cancelled() => break Settlement::NakAfter(Duration::ZERO),
+            () = tokio::time::sleep(PROGRESS_EVERY) => tell(&message, AckKind::Progress).await,
+        }
+    };
+    settle(&message, settlement).await;
+}
+
+async fn settle(message: &Message, settlement: Settlement) {
+    let kind = match settlement {
+        Settlement::Ack => AckKind::Ack,
+        Settlement::NakAfter(Duration::ZERO) => AckKind::Nak(None),
+        Settlement::NakAfter(wait) => AckKind::Nak(Some(wait)),
+    };
+    tell(message, kind).await;
+}
+
+/// Tells the broker about a message. What does not arrive is made good by the ack wait.
+async fn tell(message: &Message, kind: AckKind) {
+    if let Err(error) = message.ack_with(kind).await {
+        tracing::debug!(error = %error, "ack did not leave for the broker");
+    }
+}

@@ -1,0 +1,254 @@
+//! The asking side of the pull loop: one inbox, as many messages asked for as places are free.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use async_nats::{
+    StatusCode, Subscriber,
+    jetstream::{
+        Context, Message,
+        consumer::{PullConsumer, pull::BatchConfig},
+    },
+};
+use futures::{FutureExt as _, StreamExt as _};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+use super::{Delivery, Gate, Pull, Settlement, handle, settle};
+use crate::connection::Broker;
+
+/// How long one request to the consumer stands.
+const REQUEST_EXPIRES: Duration = Duration::from_secs(30);
+/// How often the broker shows that a request stands.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+/// How long a request may be silent before it is made anew.
+const SILENCE: Duration = Duration::from_secs(12);
+/// How long to wait before asking again after the broker refused.
+const REFUSED_PAUSE: Duration = Duration::from_millis(250);
+
+pub(super) struct Loop<'a> {
+    broker: &'a Broker,
+    consumer: PullConsumer,
+    places: Arc<Semaphore>,
+    total: usize,
+    /// Messages that were asked for and have not come.
+    outstanding: usize,
+    /// Told whenever a place becomes free.
+    freed: Arc<Notify>,
+    gate: Gate,
+    draining: CancellationToken,
+    abort: CancellationToken,
+}
+
+/// A place that says so when it is given back.
+struct Place {
+    permit: Option<OwnedSemaphorePermit>,
+    freed: Arc<Notify>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        drop(self.permit.take());
+        self.freed.notify_one();
+    }
+}
+
+impl<'a> Loop<'a> {
+    pub(super) fn new(
+        pull: &Pull,
+        broker: &'a Broker,
+        consumer: PullConsumer,
+        places: Arc<Semaphore>,
+    ) -> Self {
+        Self {
+            broker,
+            consumer,
+            places,
+            total: pull.places,
+            outstanding: 0,
+            freed: Arc::new(Notify::new()),
+            gate: pull.gate.clone(),
+            draining: pull.draining.clone(),
+            abort: pull.abort.clone(),
+        }
+    }
+
+    /// Pulls until the drain.
+    pub(super) async fn run<H, F>(mut self, handler: Arc<H>)
+    where
+        H: Fn(Delivery) -> F + Send + Sync + 'static,
+        F: Future<Output = Settlement> + Send + 'static,
+    {
+        while !self.draining.is_cancelled() {
+            if !self.gate.is_open() {
+                let draining = self.draining.clone();
+                tokio::select! {
+                    () = self.gate.changed() => {}
+                    () = draining.cancelled() => {}
+                }
+                continue;
+            }
+            if let Err(reason) = self.pull_while_open(&handler).await {
+                tracing::warn!(
+                    reason,
+                    consumer = self.consumer.cached_info().name,
+                    "pull interrupted"
+                );
+                tokio::time::sleep(REFUSED_PAUSE).await;
+            }
+        }
+    }
+
+    /// Pulls on one inbox until the gate closes, the drain begins or something breaks.
+    async fn pull_while_open<H, F>(&mut self, handler: &Arc<H>) -> Result<(), String>
+    where
+        H: Fn(Delivery) -> F + Send + Sync + 'static,
+        F: Future<Output = Settlement> + Send + 'static,
+    {
+        let inbox = self.broker.client.new_inbox();
+        let mut messages = self
+            .broker
+            .client
+            .subscribe(inbox.clone())
+            .await
+            .map_err(|error| error.to_string())?;
+        self.outstanding = 0;
+        let draining = self.draining.clone();
+        let drained = draining.cancelled();
+        let freed = Arc::clone(&self.freed);
+        let mut watchdog = tokio::time::interval(SILENCE);
+        let mut heard = true;
+        tokio::pin!(drained);
+        let mut result = Ok(());
+        while self.gate.is_open() && !draining.is_cancelled() {
+            self.ask(&inbox).await?;
+            tokio::select! {
+                biased;
+                () = &mut drained => {}
+                message = messages.next() => {
+                    heard = true;
+                    result = self.receive(message, handler).await;
+                    if result.is_err() {
+                        break;
+                    }
+                }
+                () = freed.notified() => {}
+                // Without even a heartbeat, the request was lost with its broker.
+                _ = watchdog.tick() => if !std::mem::take(&mut heard) {
+                    self.outstanding = 0;
+                },
+            }
+        }
+        self.hand_back(messages).await;
+        result
+    }
+
+    /// Asks for as many messages as places are free, unless that is too few to be worth it.
+    async fn ask(&mut self, inbox: &str) -> Result<(), String> {
+        let free = self
+            .places
+            .available_permits()
+            .saturating_sub(self.outstanding);
+        let worth = (self.total / 8).max(1);
+        if free == 0 || (self.outstanding > 0 && free < worth) {
+            return Ok(());
+        }
+        let request = BatchConfig {
+            batch: free,
+            expires: Some(REQUEST_EXPIRES),
+            idle_heartbeat: HEARTBEAT,
+            ..BatchConfig::default()
+        };
+        self.consumer
+            .request_batch(request, inbox.into())
+            .await
+            .map_err(|error| error.to_string())?;
+        self.outstanding += free;
+        Ok(())
+    }
+
+    /// Takes in one message from the inbox: work, or the broker's word about a request.
+    async fn receive<H, F>(
+        &mut self,
+        message: Option<async_nats::Message>,
+        handler: &Arc<H>,
+    ) -> Result<(), String>
+    where
+        H: Fn(Delivery) -> F + Send + Sync + 'static,
+        F: Future<Output = Settlement> + Send + 'static,
+    {
+        let message = message.ok_or("subscription ended")?;
+        match message.status {
+            None | Some(StatusCode::OK) => {
+                self.outstanding = self.outstanding.saturating_sub(1);
+                let message = with_context(message, &self.broker.context);
+                if self.gate.is_open() {
+                    self.start(message, handler);
+                } else {
+                    settle(&message, Settlement::NakAfter(Duration::ZERO)).await;
+                }
+                Ok(())
+            }
+            Some(StatusCode::IDLE_HEARTBEAT) => Ok(()),
+            // The request ran out; what it still stood for is free to be asked for again.
+            Some(StatusCode::TIMEOUT) => {
+                let unused = message
+                    .headers
+                    .as_ref()
+                    .and_then(|headers| headers.get("Nats-Pending-Messages"))
+                    .and_then(|value| value.as_str().parse().ok());
+                self.outstanding = self
+                    .outstanding
+                    .saturating_sub(unused.unwrap_or(usize::MAX));
+                Ok(())
+            }
+            Some(status) => Err(format!(
+                "{status} {}",
+                message.description.unwrap_or_default()
+            )),
+        }
+    }
+
+    fn start<H, F>(&self, message: Message, handler: &Arc<H>)
+    where
+        H: Fn(Delivery) -> F + Send + Sync + 'static,
+        F: Future<Output = Settlement> + Send + 'static,
+    {
+        // After a lost request more may come than places are free: it is handled all the same.
+        let permit = Arc::clone(&self.places).try_acquire_owned().ok();
+        let place = Place {
+            permit,
+            freed: Arc::clone(&self.freed),
+        };
+        let handler = Arc::clone(handler);
+        let abort = self.abort.clone();
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "`Pull::run` waits for all places"
+        )]
+        tokio::spawn(async move {
+            handle(handler.as_ref(), message, &abort).await;
+            drop(place);
+        });
+    }
+
+    /// Hands back what had come in and was not started, so that another replica has it at once.
+    async fn hand_back(&self, mut messages: Subscriber) {
+        if let Err(error) = messages.unsubscribe().await {
+            tracing::debug!(error = %error, "unsubscribe did not leave for the broker");
+        }
+        self.broker.flush().await;
+        while let Some(Some(message)) = messages.next().now_or_never() {
+            if message.status.is_none() && message.reply.is_some() {
+                let message = with_context(message, &self.broker.context);
+                settle(&message, Settlement::NakAfter(Duration::ZERO)).await;
+            }
+        }
+    }
+}
+
+fn with_context(message: async_nats::Message, context: &Context) -> Message {
+    Message {
+        message,
+        context: context.clone(),
+    }
+}

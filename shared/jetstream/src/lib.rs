@@ -1,0 +1,25 @@
+//! Everything that Posthorn asks of NATS JetStream, and the only crate that names its client.
+//!
+//! Guaranteed here: a publish counts as stored only after its `PubAck`; a message is settled once,
+//! after its handler returned; nothing is pulled while what a service must hold in memory is not up
+//! to date. Not guaranteed, because JetStream does not: order, and delivery exactly once.
+//!
+//! [`Broker`] is the connection; [`topology`] makes the streams; [`publisher`] and [`consumer`] move
+//! messages, [`wire`] says what they look like; [`bucket`], [`endpoint_bucket`], [`token_bucket`] and
+//! [`presence`] hold what is configured; [`retry_lane`] decides how a job waits.
+
+pub mod bucket;
+pub mod connection;
+pub mod consumer;
+pub mod dead_letter;
+pub mod endpoint_bucket;
+pub mod presence;
+pub mod publisher;
+pub mod retry_lane;
+pub mod sealing;
+pub mod subject;
+pub mod token_bucket;
+pub mod topology;
+pub mod wire;
+
+pub use connection::{Broker, Options};

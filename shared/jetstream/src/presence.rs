@@ -1,0 +1,295 @@
+//! Which replicas live and what they hold: how a saved config comes to be in force everywhere.
+//!
+//! A replica writes a heartbeat with the revisions that it holds, every second and on change. Who
+//! saved something waits until every living replica holds it. A replica whose heartbeat did not go
+//! through for 5 s counts as dead, closes its own gate, and opens it again only when it has caught up
+//! with what the buckets hold. So nothing is answered as saved that a living replica does not know.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    bucket::{Bucket, Change, Held, View},
+    connection::Broker,
+    subject,
+    topology::REPLICA_TTL,
+    wire::SCHEMA,
+};
+
+/// How often a heartbeat goes out when nothing changes.
+const BEAT: Duration = Duration::from_secs(1);
+
+/// What a replica holds in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Revisions {
+    /// The latest revision of the endpoints bucket, if it follows that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoints: Option<u64>,
+    /// The latest revision of the tokens bucket, if it follows that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<u64>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Heartbeat {
+    schema: u32,
+    #[serde(flatten)]
+    holds: Revisions,
+}
+
+/// A bucket that a replica follows.
+#[derive(Debug, Clone)]
+pub struct Followed {
+    /// The bucket.
+    pub bucket: Bucket,
+    /// How far the replica is.
+    pub held: watch::Receiver<Held>,
+}
+
+/// A replica's heartbeat.
+#[derive(Debug)]
+pub struct Presence {
+    key: String,
+    replicas: Bucket,
+    endpoints: Option<Followed>,
+    tokens: Option<Followed>,
+    gate: watch::Sender<bool>,
+}
+
+impl Presence {
+    /// Makes the heartbeat of a replica of a service; `instance` tells replicas apart.
+    ///
+    /// # Errors
+    /// [`crate::bucket::Error`] if the bucket can't be opened.
+    pub async fn new(
+        broker: &Broker,
+        service: &str,
+        instance: &str,
+    ) -> Result<Self, crate::bucket::Error> {
+        Ok(Self {
+            key: format!("{service}.{instance}"),
+            replicas: Bucket::open(broker, subject::Bucket::Replicas).await?,
+            endpoints: None,
+            tokens: None,
+            gate: watch::Sender::new(false),
+        })
+    }
+
+    /// Reports how far the endpoints are followed.
+    #[must_use]
+    pub fn endpoints(mut self, followed: Followed) -> Self {
+        self.endpoints = Some(followed);
+        self
+    }
+
+    /// Reports how far the tokens are followed.
+    #[must_use]
+    pub fn tokens(mut self, followed: Followed) -> Self {
+        self.tokens = Some(followed);
+        self
+    }
+
+    /// Returns the gate: open while the replica counts as living and is up to date.
+    #[must_use]
+    pub fn gate(&self) -> watch::Receiver<bool> {
+        self.gate.subscribe()
+    }
+
+    /// Beats until `stop`, then takes the heartbeat back.
+    pub async fn run(mut self, stop: CancellationToken) {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = self.beat() => {}
+        }
+        self.gate.send_replace(false);
+        if let Err(error) = self.replicas.delete(&self.key, None).await {
+            tracing::debug!(error = %error, "heartbeat was not taken back");
+        }
+    }
+
+    async fn beat(&mut self) {
+        let mut last_beat: Option<Instant> = None;
+        loop {
+            let holds = self.revisions();
+            let beaten = self.write(holds).await;
+            if beaten {
+                last_beat = Some(Instant::now());
+            }
+            let alive = last_beat.is_some_and(|at| at.elapsed() < REPLICA_TTL);
+            let open =
+                alive && self.is_live() && (*self.gate.borrow() || self.is_caught_up().await);
+            self.gate
+                .send_if_modified(|gate| std::mem::replace(gate, open) != open);
+            // A closed gate is looked at often, so that a start does not cost a whole beat.
+            let pause = if open { BEAT } else { BEAT / 20 };
+            tokio::select! {
+                () = changed(&mut self.endpoints) => {}
+                () = changed(&mut self.tokens) => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    fn revisions(&self) -> Revisions {
+        let of = |followed: &Option<Followed>| followed.as_ref().map(|f| f.held.borrow().revision);
+        Revisions {
+            endpoints: of(&self.endpoints),
+            tokens: of(&self.tokens),
+        }
+    }
+
+    fn is_live(&self) -> bool {
+        [&self.endpoints, &self.tokens]
+            .into_iter()
+            .flatten()
+            .all(|f| f.held.borrow().live)
+    }
+
+    /// Returns whether everything that the followed buckets hold is held.
+    async fn is_caught_up(&self) -> bool {
+        for followed in [&self.endpoints, &self.tokens].into_iter().flatten() {
+            match followed.bucket.last_revision().await {
+                Ok(last) if followed.held.borrow().revision >= last => {}
+                _ => return false,
+            }
+        }
+        true
+    }
+
+    async fn write(&self, holds: Revisions) -> bool {
+        let Ok(value) = serde_json::to_vec(&Heartbeat {
+            schema: SCHEMA,
+            holds,
+        }) else {
+            return false;
+        };
+        match self.replicas.put(&self.key, Bytes::from(value)).await {
+            Ok(_) => true,
+            Err(error) => {
+                tracing::warn!(error = %error, "heartbeat did not reach the broker");
+                false
+            }
+        }
+    }
+}
+
+async fn changed(followed: &mut Option<Followed>) {
+    let still_followed = match followed {
+        Some(followed) => followed.held.changed().await.is_ok(),
+        None => false,
+    };
+    if !still_followed {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// The living replicas, as their heartbeats tell.
+#[derive(Debug)]
+pub struct Replicas {
+    seen: Mutex<HashMap<String, (Revisions, Instant)>>,
+    changes: watch::Sender<()>,
+}
+
+impl Default for Replicas {
+    fn default() -> Self {
+        Self {
+            seen: Mutex::default(),
+            changes: watch::Sender::new(()),
+        }
+    }
+}
+
+impl Replicas {
+    /// Opens the bucket to follow into this view.
+    ///
+    /// # Errors
+    /// [`crate::bucket::Error`].
+    pub async fn bucket(broker: &Broker) -> Result<Bucket, crate::bucket::Error> {
+        Bucket::open(broker, subject::Bucket::Replicas).await
+    }
+
+    /// Returns how many replicas of a service live.
+    #[must_use]
+    pub fn living(&self, service: &str) -> usize {
+        self.seen
+            .lock()
+            .iter()
+            .filter(|(key, (_, at))| is_living(key, *at, service))
+            .count()
+    }
+
+    /// Waits until every living replica of the services holds what `holds` asks for, at most for
+    /// `patience`; returns whether they do.
+    pub async fn wait_until(
+        self: &Arc<Self>,
+        services: &[&str],
+        holds: impl Fn(&Revisions) -> bool,
+        patience: Duration,
+    ) -> bool {
+        let mut changes = self.changes.subscribe();
+        let waiting = async {
+            loop {
+                changes.mark_unchanged();
+                if self.all_hold(services, &holds) {
+                    return;
+                }
+                // A replica may also die while we wait.
+                tokio::select! {
+                    _ = changes.changed() => {}
+                    () = tokio::time::sleep(BEAT / 4) => {}
+                }
+            }
+        };
+        tokio::time::timeout(patience, waiting).await.is_ok()
+    }
+
+    fn all_hold(&self, services: &[&str], holds: &impl Fn(&Revisions) -> bool) -> bool {
+        self.seen.lock().iter().all(|(key, (revisions, at))| {
+            !services.iter().any(|service| is_living(key, *at, service)) || holds(revisions)
+        })
+    }
+
+    fn note(&self, changes: Vec<Change>) {
+        let mut seen = self.seen.lock();
+        for change in changes {
+            let beat = change
+                .value
+                .as_ref()
+                .map(|v| serde_json::from_slice::<Heartbeat>(v));
+            match beat {
+                Some(Ok(beat)) => {
+                    seen.insert(change.key, (beat.holds, Instant::now()));
+                }
+                Some(Err(_)) | None => {
+                    seen.remove(&change.key);
+                }
+            }
+        }
+        seen.retain(|_, (_, at)| at.elapsed() < 4 * REPLICA_TTL);
+        self.changes.send_replace(());
+    }
+}
+
+impl View for Replicas {
+    fn replace(&self, all: Vec<Change>) {
+        self.seen.lock().clear();
+        self.note(all);
+    }
+
+    fn apply(&self, changes: Vec<Change>) {
+        self.note(changes);
+    }
+}
+
+fn is_living(key: &str, at: Instant, service: &str) -> bool {
+    key.split_once('.').is_some_and(|(of, _)| of == service) && at.elapsed() < REPLICA_TTL
+}

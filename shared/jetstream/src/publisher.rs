@@ -1,0 +1,167 @@
+//! Publishing: a message counts as stored only after its `PubAck`.
+
+use std::{future::Future, time::Duration};
+
+use async_nats::{
+    HeaderMap,
+    jetstream::{
+        context::{PublishAckFuture, PublishError as ClientError, PublishErrorKind},
+        message::PublishMessage,
+    },
+};
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use crate::connection::Broker;
+
+/// How long to wait between tries of a publish that must succeed.
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
+
+/// A message to be published.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// The subject.
+    pub subject: String,
+    /// The `Nats-Msg-Id`: the same id within the window is stored once.
+    pub message_id: String,
+    /// Further headers.
+    pub headers: HeaderMap,
+    /// The payload.
+    pub payload: Bytes,
+}
+
+/// What the broker said to a publish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stored {
+    /// The sequence in the stream.
+    pub sequence: u64,
+    /// Whether a message of this id was there already, and this one was not stored.
+    pub duplicate: bool,
+}
+
+/// A publish was not acknowledged. The message may be stored all the same: publishing it again must
+/// use the same id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The broker did not answer, is full or has no such stream: worth another try later.
+    #[error("broker did not store the message: {0}")]
+    Unavailable(String),
+    /// The message is larger than the broker takes: no try will succeed.
+    #[error("message is larger than the broker takes")]
+    TooLarge,
+}
+
+/// Publishes messages; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Publisher {
+    context: async_nats::jetstream::Context,
+    /// How many publishes that must succeed are being tried again.
+    stalled: watch::Sender<usize>,
+}
+
+impl Publisher {
+    /// Makes a publisher.
+    #[must_use]
+    pub fn new(broker: &Broker) -> Self {
+        Self {
+            context: broker.context.clone(),
+            stalled: watch::Sender::new(0),
+        }
+    }
+
+    /// Sends a message, and returns the future of its acknowledgement: send many, then await them.
+    ///
+    /// # Errors
+    /// [`Error`] from the sending or, later, from the broker.
+    pub async fn send(
+        &self,
+        message: Outgoing,
+    ) -> Result<impl Future<Output = Result<Stored, Error>> + use<>, Error> {
+        let mut publish = PublishMessage::build()
+            .payload(message.payload)
+            .headers(message.headers);
+        if !message.message_id.is_empty() {
+            publish = publish.message_id(&message.message_id);
+        }
+        let ack = self
+            .context
+            .send_publish(message.subject, publish)
+            .await
+            .map_err(classify)?;
+        Ok(acknowledged(ack))
+    }
+
+    /// Sends a message and waits until it is stored.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn publish(&self, message: Outgoing) -> Result<Stored, Error> {
+        self.send(message).await?.await
+    }
+
+    /// Publishes until the message is stored, however long that takes: for what must not be
+    /// forgotten. While such a publish is being tried again, [`Publisher::stalled`] says so.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] only.
+    pub async fn publish_until_stored(&self, message: Outgoing) -> Result<Stored, Error> {
+        let mut stall = None;
+        loop {
+            match self.publish(message.clone()).await {
+                Ok(stored) => return Ok(stored),
+                Err(Error::TooLarge) => return Err(Error::TooLarge),
+                Err(Error::Unavailable(reason)) => {
+                    if stall.is_none() {
+                        tracing::warn!(reason, subject = message.subject, "publish is tried again");
+                        stall = Some(Stall::begin(&self.stalled));
+                    }
+                    tokio::time::sleep(RETRY_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Returns how many publishes are being tried again; nothing new should be pulled unless it is
+    /// zero.
+    #[must_use]
+    pub fn stalled(&self) -> watch::Receiver<usize> {
+        self.stalled.subscribe()
+    }
+}
+
+/// Counts as stalled while it lives.
+struct Stall(watch::Sender<usize>);
+
+impl Stall {
+    fn begin(count: &watch::Sender<usize>) -> Self {
+        count.send_modify(|count| *count += 1);
+        Self(count.clone())
+    }
+}
+
+impl Drop for Stall {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count = count.saturating_sub(1));
+    }
+}
+
+async fn acknowledged(ack: PublishAckFuture) -> Result<Stored, Error> {
+    let ack = ack.await.map_err(classify)?;
+    Ok(Stored {
+        sequence: ack.sequence,
+        duplicate: ack.duplicate,
+    })
+}
+
+fn classify(error: ClientError) -> Error {
+    match error.kind() {
+        PublishErrorKind::MaxPayloadExceeded => Error::TooLarge,
+        PublishErrorKind::StreamNotFound
+        | PublishErrorKind::WrongLastMessageId
+        | PublishErrorKind::WrongLastSequence
+        | PublishErrorKind::TimedOut
+        | PublishErrorKind::BrokenPipe
+        | PublishErrorKind::MaxAckPending
+        | PublishErrorKind::Other => Error::Unavailable(error.to_string()),
+    }
+}

@@ -1,0 +1,123 @@
+//! How a job waits: decided here only, by the wait, the crowd and the server.
+//!
+//! A short wait is a delayed NAK: the job is published to the retry lane at once, and whoever gets it
+//! too early hands it back for the remainder. That costs nothing while few wait, and ruins the
+//! consumer when a million do. So a long wait, and any wait in a crowd, is a scheduled publish, which
+//! the broker holds back by itself. Before server 2.14 a SIGKILL loses schedules, so there every wait
+//! is a delayed NAK. A NAK of less than 2 s comes back up to 1.6 s late: such a wait is scheduled too.
+
+use std::time::Duration;
+
+use async_nats::HeaderMap;
+use bytes::Bytes;
+use domain::{job::Job, time::Timestamp};
+
+use crate::{
+    connection::ServerVersion,
+    publisher::Outgoing,
+    subject::Names,
+    wire::{self, TraceHeaders},
+};
+
+/// The shortest wait that a delayed NAK keeps accurately.
+const NAK_SHORTEST: Duration = Duration::from_secs(2);
+/// The longest wait that is a delayed NAK.
+const NAK_LONGEST: Duration = Duration::from_secs(60);
+/// How many jobs may wait on the consumer before it is a crowd.
+const CROWD: u64 = 20_000;
+
+/// How a job waits for its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waiting {
+    /// In the retry lane, handed back until it is due.
+    Nak,
+    /// Held back by the broker.
+    Schedule,
+}
+
+/// Decides how a job waits, with `waiting` jobs on the retry lane's consumer.
+#[must_use]
+pub fn choose(wait: Duration, waiting: u64, server: ServerVersion) -> Waiting {
+    let nak_is_accurate = wait.is_zero() || (NAK_SHORTEST..=NAK_LONGEST).contains(&wait);
+    if server < ServerVersion::SCHEDULES || (nak_is_accurate && waiting < CROWD) {
+        Waiting::Nak
+    } else {
+        Waiting::Schedule
+    }
+}
+
+/// What travels with a job besides itself.
+#[derive(Debug, Clone)]
+pub struct Cargo {
+    /// The event's body.
+    pub body: Bytes,
+    /// The trace context.
+    pub trace: TraceHeaders,
+    /// The header of the job before, whose unknown fields are kept.
+    pub previous: Option<String>,
+}
+
+/// Makes the message that puts a job into its wait.
+#[must_use]
+pub fn message(names: &Names, job: &Job, cargo: &Cargo, waiting: Waiting) -> Outgoing {
+    let mut headers = job_headers(job, cargo);
+    let subject = match (waiting, job.due) {
+        (Waiting::Schedule, Some(due)) => {
+            headers.insert("Nats-Schedule", format!("@at {}", rounded_up(due)).as_str());
+            headers.insert("Nats-Schedule-Target", names.retry(&job.endpoint).as_str());
+            names.scheduled(job)
+        }
+        (Waiting::Schedule | Waiting::Nak, _) => names.retry(&job.endpoint),
+    };
+    Outgoing {
+        subject,
+        message_id: job.waiting_id(),
+        headers,
+        payload: cargo.body.clone(),
+    }
+}
+
+/// Makes the headers that a job travels with.
+#[must_use]
+pub fn job_headers(job: &Job, cargo: &Cargo) -> HeaderMap {
+    let text = match &cargo.previous {
+        Some(previous) => wire::job::encode_next(job, previous),
+        None => wire::job::encode(job),
+    };
+    let mut headers = HeaderMap::new();
+    headers.insert(wire::JOB_HEADER, text.as_str());
+    cargo.trace.write(&mut headers);
+    headers
+}
+
+/// Rounds up to a whole second, the grain of the broker's schedules, so that nothing fires early.
+fn rounded_up(due: Timestamp) -> Timestamp {
+    let millis = due.millis();
+    Timestamp::from_millis(millis.saturating_add(999).div_euclid(1_000) * 1_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{ServerVersion, Waiting, choose};
+
+    #[test]
+    fn waits_go_where_they_are_kept_best() {
+        let check = |seconds: f64, waiting, server, expected| {
+            assert_eq!(
+                choose(Duration::from_secs_f64(seconds), waiting, server),
+                expected,
+                "{seconds} {waiting}"
+            );
+        };
+        let current = ServerVersion(2, 15);
+        check(5.0, 0, current, Waiting::Nak);
+        check(60.0, 19_999, current, Waiting::Nak);
+        check(0.0, 0, current, Waiting::Nak);
+        check(1.0, 0, current, Waiting::Schedule);
+        check(61.0, 0, current, Waiting::Schedule);
+        check(5.0, 20_000, current, Waiting::Schedule);
+        check(86_400.0, 1_000_000, ServerVersion(2, 12), Waiting::Nak);
+    }
+}

@@ -1,0 +1,97 @@
+//! The forms of messages on the broker: additive changes only, pinned by snapshots.
+//!
+//! Every queue message and bucket value carries `schema: n`; a reader takes n and n − 1, and leaves
+//! newer ones to a newer reader.
+
+pub mod attempts;
+pub mod job;
+
+use async_nats::HeaderMap;
+use domain::trace::TRACESTATE_MAX_BYTES;
+
+/// The version of all forms.
+pub const SCHEMA: u32 = 1;
+
+/// The header that holds a job, as JSON.
+pub const JOB_HEADER: &str = "Posthorn-Job";
+/// The header of a rejected message or dead letter that says why.
+pub const REASON_HEADER: &str = "Posthorn-Reason";
+/// The header of a rejected message that says where it came in.
+pub const SUBJECT_HEADER: &str = "Posthorn-Subject";
+/// The header of a rejected message whose payload was cut.
+pub const CUT_HEADER: &str = "Posthorn-Cut";
+/// The header of a dead letter with the last attempt's error.
+pub const ERROR_HEADER: &str = "Posthorn-Error";
+
+/// Why a message can't be read.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// It is of a later version: a newer reader will take it.
+    #[error("has schema {0}, newer than {SCHEMA}")]
+    Newer(u32),
+    /// It is damaged, or none of ours.
+    #[error("is not readable: {0}")]
+    Malformed(String),
+}
+
+/// Returns a header as text.
+#[must_use]
+pub fn header<'a>(headers: Option<&'a HeaderMap>, name: &str) -> Option<&'a str> {
+    headers?.get(name).map(|value| value.as_str())
+}
+
+/// The trace context that travels with a message.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TraceHeaders {
+    /// The value of `traceparent`.
+    pub parent: Option<String>,
+    /// The value of `tracestate`, at most 512 bytes.
+    pub state: Option<String>,
+}
+
+impl TraceHeaders {
+    /// Reads the trace context from a message.
+    #[must_use]
+    pub fn read(headers: Option<&HeaderMap>) -> Self {
+        Self::new(
+            header(headers, "traceparent"),
+            header(headers, "tracestate"),
+        )
+    }
+
+    /// Makes a trace context; a `tracestate` that is too long is dropped.
+    #[must_use]
+    pub fn new(parent: Option<&str>, state: Option<&str>) -> Self {
+        let fits = |state: &&str| state.len() <= TRACESTATE_MAX_BYTES && is_header_text(state);
+        Self {
+            parent: parent
+                .filter(|text| is_header_text(text))
+                .map(str::to_owned),
+            state: state.filter(fits).map(str::to_owned),
+        }
+    }
+
+    /// Writes the trace context into a message's headers.
+    pub fn write(&self, headers: &mut HeaderMap) {
+        if let Some(parent) = &self.parent {
+            headers.insert("traceparent", parent.as_str());
+        }
+        if let Some(state) = &self.state {
+            headers.insert("tracestate", state.as_str());
+        }
+    }
+}
+
+/// Returns whether the text may stand in a header as it is.
+fn is_header_text(text: &str) -> bool {
+    text.bytes().all(|byte| (0x20..0x7f).contains(&byte))
+}
+
+/// Makes a text fit for a header: one line of printable ASCII.
+#[must_use]
+pub fn header_text(text: &str) -> String {
+    text.chars()
+        .take(500)
+        .map(|c| if (' '..='~').contains(&c) { c } else { '?' })
+        .collect()
+}

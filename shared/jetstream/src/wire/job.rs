@@ -1,0 +1,197 @@
+//! The wire form of a delivery job: its event's body as payload, everything else in one header.
+
+use std::borrow::Cow;
+
+use domain::{
+    attempt::Trigger,
+    event::BodyHash,
+    job::Job,
+    name::{EndpointId, EventId, EventName, JobId, OrganisationId},
+    time::Timestamp,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{DecodeError, SCHEMA};
+
+/// The header's JSON. Times are milliseconds since the epoch.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Form<'a> {
+    schema: u32,
+    id: JobId,
+    organisation: OrganisationId,
+    endpoint: EndpointId,
+    revision: u64,
+    event: EventId,
+    name: EventName,
+    #[serde(default, skip_serializing_if = "Option::is_none", borrow)]
+    category: Option<Cow<'a, str>>,
+    hash: BodyHash,
+    accepted_at: i64,
+    attempt: u32,
+    retry: u32,
+    hold: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    due_at: Option<i64>,
+    trigger: Trigger,
+}
+
+/// Reads only the version, so that a newer form is told from a damaged one.
+#[derive(Deserialize)]
+struct Version {
+    schema: u32,
+}
+
+/// Writes a job's header.
+#[must_use]
+pub fn encode(job: &Job) -> String {
+    let form = Form {
+        schema: SCHEMA,
+        id: job.id.clone(),
+        organisation: job.organisation.clone(),
+        endpoint: job.endpoint.clone(),
+        revision: job.revision,
+        event: job.event.clone(),
+        name: job.name.clone(),
+        category: job.category.as_deref().map(Cow::Borrowed),
+        hash: job.body_hash,
+        accepted_at: job.accepted_at.millis(),
+        attempt: job.attempt,
+        retry: job.retry,
+        hold: job.hold,
+        due_at: job.due.map(Timestamp::millis),
+        trigger: job.trigger,
+    };
+    #[expect(
+        clippy::expect_used,
+        reason = "the form has string keys and no fallible field"
+    )]
+    serde_json::to_string(&form).expect("a job is always writable as JSON")
+}
+
+/// Writes the header of the job that follows `previous`, keeping the fields that a later version put
+/// there and this one does not know.
+#[must_use]
+pub fn encode_next(next: &Job, previous: &str) -> String {
+    let own = encode(next);
+    let (Ok(serde_json::Value::Object(mut kept)), Ok(serde_json::Value::Object(fields))) =
+        (serde_json::from_str(previous), serde_json::from_str(&own))
+    else {
+        return own;
+    };
+    kept.remove("dueAt");
+    kept.extend(fields);
+    serde_json::Value::Object(kept).to_string()
+}
+
+/// Reads a job's header.
+///
+/// # Errors
+/// [`DecodeError`] tells a newer form from a damaged one.
+pub fn decode(text: &str) -> Result<Job, DecodeError> {
+    let malformed = |error: serde_json::Error| DecodeError::Malformed(error.to_string());
+    let form: Form<'_> = match serde_json::from_str(text) {
+        Ok(form) => form,
+        Err(error) => {
+            let Version { schema } = serde_json::from_str(text).map_err(malformed)?;
+            return Err(if schema > SCHEMA {
+                DecodeError::Newer(schema)
+            } else {
+                malformed(error)
+            });
+        }
+    };
+    if form.schema > SCHEMA {
+        return Err(DecodeError::Newer(form.schema));
+    }
+    Ok(Job {
+        id: form.id,
+        organisation: form.organisation,
+        endpoint: form.endpoint,
+        revision: form.revision,
+        event: form.event,
+        name: form.name,
+        category: form.category.map(Cow::into_owned),
+        body_hash: form.hash,
+        accepted_at: Timestamp::from_millis(form.accepted_at),
+        attempt: form.attempt,
+        retry: form.retry,
+        hold: form.hold,
+        due: form.due_at.map(Timestamp::from_millis),
+        trigger: form.trigger,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{attempt::Trigger, event::BodyHash, job::Job, name::JobId, time::Timestamp};
+
+    use super::{decode, encode, encode_next};
+    use crate::wire::DecodeError;
+
+    /// The bytes that versions in the field write: additive changes only.
+    const GOLDEN: &str = "{\"schema\":1,\"id\":\"evt-1:ep_1\",\"organisation\":\"acme\",\
+        \"endpoint\":\"ep_1\",\"revision\":7,\"event\":\"evt-1\",\"name\":\"a.b\",\
+        \"category\":\"c \\\"é\\\"\",\"hash\":\"e3b0c44298fc1c149afbf4c8996fb924\",\
+        \"acceptedAt\":1000,\"attempt\":2,\"retry\":1,\"hold\":3,\"dueAt\":6000,\"trigger\":\"retry\"}";
+
+    #[test]
+    fn the_form_is_pinned() {
+        assert_eq!(encode(&job()), GOLDEN);
+        assert_eq!(decode(GOLDEN).unwrap(), job());
+    }
+
+    #[test]
+    fn fields_of_a_later_version_travel_on() {
+        let later = GOLDEN.replacen('{', "{\"lane\":\"slow\",", 1);
+        let mut next = decode(&later).unwrap();
+        next.attempt = 3;
+        next.due = None;
+
+        let text = encode_next(&next, &later);
+
+        assert!(text.contains("\"lane\":\"slow\""), "{text}");
+        assert_eq!(decode(&text).unwrap(), next);
+    }
+
+    #[test]
+    fn a_newer_form_is_told_from_a_damaged_one() {
+        let newer = "{\"schema\":2,\"everything\":\"else\"}";
+
+        assert!(matches!(decode(newer), Err(DecodeError::Newer(2))));
+        assert!(matches!(
+            decode(&GOLDEN.replace("\"schema\":1", "\"schema\":2")),
+            Err(DecodeError::Newer(2))
+        ));
+        for damaged in [
+            "",
+            "{}",
+            "{\"schema\":1}",
+            &GOLDEN.replace("ep_1\",\"rev", "e p\",\"rev"),
+        ] {
+            assert!(
+                matches!(decode(damaged), Err(DecodeError::Malformed(_))),
+                "{damaged}"
+            );
+        }
+    }
+
+    fn job() -> Job {
+        Job {
+            id: "evt-1:ep_1".parse::<JobId>().unwrap(),
+            organisation: "acme".parse().unwrap(),
+            endpoint: "ep_1".parse().unwrap(),
+            revision: 7,
+            event: "evt-1".parse().unwrap(),
+            name: "a.b".parse().unwrap(),
+            category: Some("c \"é\"".to_owned()),
+            body_hash: BodyHash::of(b""),
+            accepted_at: Timestamp::from_millis(1_000),
+            attempt: 2,
+            retry: 1,
+            hold: 3,
+            due: Some(Timestamp::from_millis(6_000)),
+            trigger: Trigger::Retry,
+        }
+    }
+}
