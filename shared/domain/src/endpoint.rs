@@ -163,7 +163,9 @@ impl EventPattern {
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let must = Invalid("an event name, a prefix such as reward.*, or *");
         let Some(prefix) = text.strip_suffix('*') else {
-            return EventName::try_new(text).map(Self::Exact).map_err(|_error| must);
+            return EventName::try_new(text)
+                .map(Self::Exact)
+                .map_err(|_error| must);
         };
         if prefix.is_empty() {
             return Ok(Self::Any);

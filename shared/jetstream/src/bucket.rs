@@ -1,6 +1,6 @@
 //! Key-value buckets: reading and writing single keys, and following a whole bucket in memory.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use async_nats::jetstream::kv::{self, CreateErrorKind, Operation, UpdateErrorKind};
 use bytes::Bytes;
@@ -170,29 +170,49 @@ pub struct Held {
     pub revision: u64,
 }
 
-/// Follows a bucket into a view until `stop`, whatever happens to the connection.
-pub async fn follow<V: View>(
-    bucket: Bucket,
+/// A bucket that is followed.
+#[derive(Debug, Clone)]
+pub struct Followed {
+    /// The bucket.
+    pub bucket: Bucket,
+    /// How far its follower is.
+    pub held: watch::Receiver<Held>,
+}
+
+/// Follows a bucket into a view until `stop`, whatever happens to the connection: returns how far
+/// it is, and the task that does it.
+pub fn follow<V: View>(
+    bucket: &Bucket,
     view: Arc<V>,
-    held: watch::Sender<Held>,
     stop: CancellationToken,
-) {
-    let following = async {
-        loop {
-            if let Err(reason) = follow_once(&bucket, view.as_ref(), &held).await {
-                tracing::warn!(
-                    reason,
-                    bucket = bucket.store.name,
-                    "watch of a bucket broke"
-                );
-            }
-            held.send_modify(|held| held.live = false);
-            tokio::time::sleep(REOPEN_PAUSE).await;
+) -> (Followed, impl Future<Output = ()> + use<V>) {
+    let (held, holds) = watch::channel(Held::default());
+    let bucket = bucket.clone();
+    let followed = Followed {
+        bucket: bucket.clone(),
+        held: holds,
+    };
+    let task = async move {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = follow_on(&bucket, view.as_ref(), &held) => {}
         }
     };
-    tokio::select! {
-        () = stop.cancelled() => {}
-        () = following => {}
+    (followed, task)
+}
+
+/// Follows a bucket for ever, opening the watch again whenever it breaks.
+async fn follow_on<V: View>(bucket: &Bucket, view: &V, held: &watch::Sender<Held>) {
+    loop {
+        if let Err(reason) = follow_once(bucket, view, held).await {
+            tracing::warn!(
+                reason,
+                bucket = bucket.store.name,
+                "watch of a bucket broke"
+            );
+        }
+        held.send_modify(|held| held.live = false);
+        tokio::time::sleep(REOPEN_PAUSE).await;
     }
 }
 

@@ -2,9 +2,13 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use async_nats::{ConnectOptions, Event, connection::State, jetstream};
+use async_nats::{
+    ConnectOptions, Event,
+    connection::State,
+    jetstream::{self, consumer::PullConsumer},
+};
 
-use crate::subject::Names;
+use crate::subject::{Durable, Names, Stream};
 
 /// How long one request to the broker may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -106,6 +110,40 @@ impl Broker {
     #[must_use]
     pub fn payload_limit(&self) -> usize {
         self.client.max_payload().saturating_sub(HEADER_ROOM_BYTES)
+    }
+
+    /// Returns how many messages of a consumer are handed out or wait on it.
+    ///
+    /// # Errors
+    /// The broker's word when it does not answer.
+    pub async fn waiting(&self, durable: Durable) -> Result<u64, String> {
+        let stream = self.names.stream(durable.stream());
+        let info: Result<PullConsumer, _> = self
+            .context
+            .get_consumer_from_stream(durable.name(), stream)
+            .await;
+        let consumer = info.map_err(|error| error.to_string())?;
+        Ok(u64::try_from(consumer.cached_info().num_ack_pending).unwrap_or(0))
+    }
+
+    /// Returns how full a stream is: from 0 to 1 of its most bytes, 0 if it has no such limit.
+    ///
+    /// # Errors
+    /// The broker's word when it does not answer.
+    pub async fn fill(&self, stream: Stream) -> Result<f64, String> {
+        let stream = self
+            .context
+            .get_stream(self.names.stream(stream))
+            .await
+            .map_err(|error| error.to_string())?;
+        let info = stream.cached_info();
+        Ok(match u32::try_from(info.config.max_bytes / 1024) {
+            Ok(limit_kib) if limit_kib > 0 => {
+                let used_kib = u32::try_from(info.state.bytes / 1024).unwrap_or(u32::MAX);
+                f64::from(used_kib) / f64::from(limit_kib)
+            }
+            _ => 0.0,
+        })
     }
 
     /// Waits until everything that was published has left for the broker.

@@ -8,6 +8,7 @@
 //! messages, [`wire`] says what they look like; [`bucket`], [`endpoint_bucket`], [`token_bucket`] and
 //! [`presence`] hold what is configured; [`retry_lane`] decides how a job waits.
 
+pub mod batcher;
 pub mod bucket;
 pub mod connection;
 pub mod consumer;
@@ -22,4 +23,5 @@ pub mod token_bucket;
 pub mod topology;
 pub mod wire;
 
+pub use async_nats::HeaderMap;
 pub use connection::{Broker, Options};

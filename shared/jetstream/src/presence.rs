@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    bucket::{Bucket, Change, Held, View},
+    bucket::{Bucket, Change, Followed, View},
     connection::Broker,
     subject,
     topology::REPLICA_TTL,
@@ -44,15 +44,6 @@ struct Heartbeat {
     schema: u32,
     #[serde(flatten)]
     holds: Revisions,
-}
-
-/// A bucket that a replica follows.
-#[derive(Debug, Clone)]
-pub struct Followed {
-    /// The bucket.
-    pub bucket: Bucket,
-    /// How far the replica is.
-    pub held: watch::Receiver<Held>,
 }
 
 /// A replica's heartbeat.

@@ -1,6 +1,6 @@
 //! Publishing: a message counts as stored only after its `PubAck`.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use async_nats::{
     HeaderMap,
@@ -10,6 +10,7 @@ use async_nats::{
     },
 };
 use bytes::Bytes;
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::connection::Broker;
@@ -55,17 +56,28 @@ pub enum Error {
 #[derive(Debug, Clone)]
 pub struct Publisher {
     context: async_nats::jetstream::Context,
-    /// How many publishes that must succeed are being tried again.
-    stalled: watch::Sender<usize>,
+    stalls: Arc<Stalls>,
+}
+
+/// Publishes that must succeed and are being tried again.
+#[derive(Debug)]
+struct Stalls {
+    count: Mutex<usize>,
+    /// Whether there are none.
+    flowing: watch::Sender<bool>,
 }
 
 impl Publisher {
     /// Makes a publisher.
     #[must_use]
     pub fn new(broker: &Broker) -> Self {
+        let stalls = Stalls {
+            count: Mutex::new(0),
+            flowing: watch::Sender::new(true),
+        };
         Self {
             context: broker.context.clone(),
-            stalled: watch::Sender::new(0),
+            stalls: Arc::new(stalls),
         }
     }
 
@@ -100,7 +112,7 @@ impl Publisher {
     }
 
     /// Publishes until the message is stored, however long that takes: for what must not be
-    /// forgotten. While such a publish is being tried again, [`Publisher::stalled`] says so.
+    /// forgotten. While such a publish is being tried again, [`Publisher::flowing`] is false.
     ///
     /// # Errors
     /// [`Error::TooLarge`] only.
@@ -113,7 +125,7 @@ impl Publisher {
                 Err(Error::Unavailable(reason)) => {
                     if stall.is_none() {
                         tracing::warn!(reason, subject = message.subject, "publish is tried again");
-                        stall = Some(Stall::begin(&self.stalled));
+                        stall = Some(Stall::begin(&self.stalls));
                     }
                     tokio::time::sleep(RETRY_PAUSE).await;
                 }
@@ -121,27 +133,32 @@ impl Publisher {
         }
     }
 
-    /// Returns how many publishes are being tried again; nothing new should be pulled unless it is
-    /// zero.
+    /// Returns whether no publish is being tried again: a condition for pulling something new.
     #[must_use]
-    pub fn stalled(&self) -> watch::Receiver<usize> {
-        self.stalled.subscribe()
+    pub fn flowing(&self) -> watch::Receiver<bool> {
+        self.stalls.flowing.subscribe()
     }
 }
 
-/// Counts as stalled while it lives.
-struct Stall(watch::Sender<usize>);
+/// Counts as a stall while it lives.
+struct Stall(Arc<Stalls>);
 
 impl Stall {
-    fn begin(count: &watch::Sender<usize>) -> Self {
-        count.send_modify(|count| *count += 1);
-        Self(count.clone())
+    fn begin(stalls: &Arc<Stalls>) -> Self {
+        let mut count = stalls.count.lock();
+        *count += 1;
+        stalls.flowing.send_replace(false);
+        Self(Arc::clone(stalls))
     }
 }
 
 impl Drop for Stall {
     fn drop(&mut self) {
-        self.0.send_modify(|count| *count = count.saturating_sub(1));
+        let mut count = self.0.count.lock();
+        *count = count.saturating_sub(1);
+        if *count == 0 {
+            self.0.flowing.send_replace(true);
+        }
     }
 }
 

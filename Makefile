@@ -1,0 +1,96 @@
+# The only entry point, for people and for continuous integration: `make help` lists the targets.
+
+SHELL := /usr/bin/env bash
+.DEFAULT_GOAL := help
+# The steps of a target run in the order written, also under `make -j`.
+.NOTPARALLEL:
+
+CARGO ?= cargo
+# LOCKED=--locked makes an out-of-date Cargo.lock an error.
+LOCKED ?=
+# Arguments of the load tool: make bench BENCH_ARGS="--help".
+BENCH_ARGS ?=
+
+# Shell assignments that a recipe puts before a command that needs these servers.
+NATS = POSTHORN_NATS_SERVER="$$(tools/ensure-nats-server)"
+PG = POSTHORN_PG_BIN="$$(tools/ensure-postgres)"
+DENY = deny="$$(tools/ensure-cargo-deny)"
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
+
+## Building and running
+
+.PHONY: build
+build: ## Build all binaries for release into target/release
+	$(CARGO) build $(LOCKED) --release --workspace --bins
+
+.PHONY: dev
+dev: ## Run all five services in one process until Ctrl-C; prints address and token
+	@set -e; $(NATS); export POSTHORN_NATS_SERVER; \
+	$(CARGO) build $(LOCKED) --package posthorn; \
+	exec target/debug/posthorn dev --data-dir .posthorn
+
+# The dev profile: a release build with link-time optimisation takes minutes longer and shows nothing more.
+.PHONY: demo
+demo: ## Show an event becoming signed, retried, logged webhooks
+	@set -e; $(NATS); export POSTHORN_NATS_SERVER; \
+	venv="$$(tools/ensure-python-venv)"; \
+	$(CARGO) build $(LOCKED) --package posthorn; \
+	exec "$$venv/bin/python" -B demo/demo.py --posthorn target/debug/posthorn
+
+## Checking
+
+.PHONY: check
+check: fmt-check lint ## Formatting and lints only: the fast check while working
+
+.PHONY: test
+test: fmt-check lint doc deny purity test-rust ## Everything that continuous integration checks
+
+.PHONY: fmt
+fmt: ## Format the Rust sources
+	$(CARGO) fmt --all
+
+.PHONY: fmt-check
+fmt-check:
+	$(CARGO) fmt --all --check
+
+.PHONY: lint
+lint: ## Clippy over all targets, warnings are errors
+	$(CARGO) clippy $(LOCKED) --workspace --all-targets -- -D warnings
+
+.PHONY: doc
+doc: ## Build the documentation, private items included, warnings are errors
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(LOCKED) --no-deps --workspace --document-private-items
+
+.PHONY: deny
+deny: ## Licences, sources, and who may depend on what
+	@set -e; $(DENY); "$$deny" --workspace check bans licenses sources
+
+.PHONY: advisories
+advisories: ## Known vulnerabilities; fetches the advisory database
+	@set -e; $(DENY); "$$deny" --workspace check advisories
+
+.PHONY: purity
+purity: ## The domain crate's dependencies are the ones it is allowed
+	tools/check-purity
+
+# Binaries and tests are built by one command, so that both get the same features of every dependency
+# and nothing is compiled twice; the end-to-end tests run the binaries of target/debug.
+.PHONY: test-rust
+test-rust: ## All Rust tests: unit, property, snapshot, broker, store, end to end
+	@set -e; $(NATS); $(PG); export POSTHORN_NATS_SERVER POSTHORN_PG_BIN; \
+	$(CARGO) build $(LOCKED) --workspace --lib --bins --tests; \
+	$(CARGO) test $(LOCKED) --workspace --no-fail-fast
+
+.PHONY: bench
+bench: build ## Measure throughput, latency and CPU per delivery with the release binaries
+	@set -e; $(NATS); $(PG); export POSTHORN_NATS_SERVER POSTHORN_PG_BIN; \
+	$(CARGO) run $(LOCKED) --release --package e2e --bin posthorn-bench -- $(BENCH_ARGS)
+
+## Cleaning
+
+.PHONY: clean-tools
+clean-tools: ## Remove the tools fetched into .tools
+	rm -rf .tools

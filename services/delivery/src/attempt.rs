@@ -1,0 +1,183 @@
+//! One attempt: build the request, send it, classify what came, and make its record.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use domain::{
+    attempt::{AttemptRecord, BodyEncoding, RESPONSE_BODY_KEPT_BYTES, RESPONSE_HEADERS_KEPT_BYTES},
+    endpoint::Method,
+    job::Job,
+    outcome::{Answer, ErrorKind, Exchange, Failure, Outcome, classify},
+    redaction::{self, MASK},
+    request::{self, Trace},
+    time::Timestamp,
+    trace::TraceParent,
+};
+use http::{HeaderMap, Request};
+use http_body_util::Full;
+use jetstream::wire::TraceHeaders;
+
+use crate::{
+    client::{Client, Reply},
+    targets::Target,
+};
+
+/// What an attempt came to, and its record, which lacks only what is decided next.
+#[derive(Debug)]
+pub(crate) struct Attempted {
+    /// The outcome.
+    pub(crate) outcome: Outcome,
+    /// The record.
+    pub(crate) record: AttemptRecord,
+}
+
+/// Executes the attempt that a job asks for.
+pub(crate) async fn execute(
+    client: &Client,
+    target: &Target,
+    job: &Job,
+    body: &Bytes,
+    trace: &TraceHeaders,
+) -> Attempted {
+    let started_at = Timestamp::from_millis(lifecycle::clock::now_ms());
+    let span = span(trace);
+    let state = trace.state.as_deref();
+    let headers = request::headers(
+        &target.template,
+        job,
+        body,
+        started_at,
+        Trace {
+            parent: span,
+            state,
+        },
+    );
+    let shown_headers = request::recorded(&headers);
+    let clock = Instant::now();
+    let reply = send(client, target, headers, body).await;
+    let duration_ms = u32::try_from(clock.elapsed().as_millis()).unwrap_or(u32::MAX);
+    let outcome = classify(exchange(&reply));
+    let (response_body, encoding) = kept_body(target, &reply);
+    let record = AttemptRecord {
+        id: lifecycle::entropy::uuid_v7(),
+        webhook_config_id: job.endpoint.clone(),
+        organisation_id: job.organisation.clone(),
+        job_id: job.id.clone(),
+        event_id: job.event.clone(),
+        event_category: job.category.clone(),
+        event_sub_category: job.name.clone(),
+        body_hash: job.body_hash,
+        url: target.shown_url.clone(),
+        http_method: target.template.method.as_str().to_owned(),
+        request_headers: shown_headers,
+        response_status: reply.status,
+        response_headers: reply.status.map(|_| kept_headers(target, &reply.headers)),
+        response_body,
+        response_body_encoding: encoding,
+        attempt: job.attempt,
+        trigger: job.trigger,
+        success: outcome.is_success(),
+        error_message: outcome.error_message(),
+        error_kind: outcome.error_kind(),
+        duration_ms,
+        next_attempt_at: None,
+        trace_id: span.trace_id(),
+        created_at: started_at,
+    };
+    Attempted { outcome, record }
+}
+
+/// Sends the request, unless its URL may not be called.
+async fn send(client: &Client, target: &Target, headers: HeaderMap, body: &Bytes) -> Reply {
+    let uri = match &target.uri {
+        Ok(uri) => uri.clone(),
+        Err(refused) => {
+            let message = format!("url {refused}");
+            let failure = Failure {
+                kind: ErrorKind::BlockedAddress,
+                message,
+            };
+            return Reply {
+                failure: Some(failure),
+                ..Reply::default()
+            };
+        }
+    };
+    let mut request = Request::new(match target.template.method {
+        Method::Get => Full::default(),
+        Method::Post | Method::Put => Full::new(body.clone()),
+    });
+    *request.method_mut() = method(target.template.method);
+    *request.uri_mut() = uri;
+    *request.headers_mut() = headers;
+    client.send(request, target.timeout).await
+}
+
+/// Returns the attempt's own span within the event's trace.
+fn span(trace: &TraceHeaders) -> TraceParent {
+    let parent = trace.parent.as_deref().and_then(TraceParent::parse);
+    match parent {
+        Some(parent) => parent.child(lifecycle::entropy::bytes()),
+        None => TraceParent::root(lifecycle::entropy::bytes(), lifecycle::entropy::bytes()),
+    }
+}
+
+fn method(method: Method) -> http::Method {
+    match method {
+        Method::Post => http::Method::POST,
+        Method::Put => http::Method::PUT,
+        Method::Get => http::Method::GET,
+    }
+}
+
+/// Puts what came back into the form that decisions are made on.
+fn exchange(reply: &Reply) -> Exchange {
+    match (&reply.failure, reply.status) {
+        (Some(failure), _) => Err(failure.clone()),
+        (None, Some(status)) => Ok(Answer {
+            status,
+            asked_wait: None,
+            non_retryable: reply
+                .headers
+                .get("upstash-nonretryable-error")
+                .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true")),
+        }),
+        (None, None) => Err(Failure {
+            kind: ErrorKind::Protocol,
+            message: "no answer and no reason".to_owned(),
+        }),
+    }
+}
+
+/// Returns the part of the answer's body that a record keeps, without the endpoint's secrets.
+fn kept_body(target: &Target, reply: &Reply) -> (Option<String>, Option<BodyEncoding>) {
+    if reply.status.is_none() {
+        return (None, None);
+    }
+    let (text, encoding) = redaction::excerpt(&reply.body, RESPONSE_BODY_KEPT_BYTES);
+    match encoding {
+        BodyEncoding::Text => (Some(target.scrubber.scrub(text)), None),
+        BodyEncoding::Base64 => (Some(text), Some(BodyEncoding::Base64)),
+    }
+}
+
+/// Returns the answer's headers as a record keeps them: secrets masked, cut to the limit.
+fn kept_headers(target: &Target, headers: &HeaderMap) -> Vec<(String, String)> {
+    let mut kept = Vec::with_capacity(headers.len());
+    let mut bytes = 0;
+    for (name, value) in headers {
+        let value = if redaction::is_sensitive(name.as_str()) {
+            MASK.to_owned()
+        } else {
+            target
+                .scrubber
+                .scrub(String::from_utf8_lossy(value.as_bytes()).replace('\0', ""))
+        };
+        bytes += name.as_str().len() + value.len();
+        if bytes > RESPONSE_HEADERS_KEPT_BYTES {
+            break;
+        }
+        kept.push((name.as_str().to_owned(), value));
+    }
+    kept
+}

@@ -1,0 +1,120 @@
+//! Delivery: takes jobs from the broker, sends them to their endpoints, and records every attempt.
+//!
+//! The order is always effect, record, settle: the request first, then its record in a batch that
+//! the broker has stored, then what follows (a retry or a dead letter), then the acknowledgement of
+//! the job. A crash in between repeats an attempt under its number; it never skips one.
+
+mod attempt;
+mod client;
+mod config;
+mod metrics;
+mod recorder;
+mod resolver;
+mod targets;
+mod worker;
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use jetstream::{
+    Broker, bucket,
+    consumer::{Gate, Pull},
+    endpoint_bucket::{EndpointBucket, Endpoints},
+    presence::Presence,
+    publisher::Publisher,
+    subject::Durable,
+};
+use lifecycle::{Readiness, Shutdown};
+use telemetry::Metrics;
+use tokio::sync::watch;
+
+pub use crate::config::{Config, Settings, places};
+use crate::{
+    client::Client,
+    metrics::Instruments,
+    targets::Targets,
+    worker::{Crowd, Worker},
+};
+
+/// The name of the service in logs, heartbeats and metrics.
+pub const SERVICE: &str = "delivery";
+
+/// Starts the service's tasks on `shutdown`.
+///
+/// # Errors
+/// When a bucket can't be opened or the HTTP client can't be made.
+pub async fn start(
+    settings: &Settings,
+    broker: &Broker,
+    shutdown: &Shutdown,
+    readiness: &Readiness,
+    metrics: &Metrics,
+) -> anyhow::Result<()> {
+    let (targets, in_force) = targets(settings, broker, shutdown).await?;
+    shutdown.spawn_work(readiness.follow("endpoints", in_force.clone()));
+    let publisher = Publisher::new(broker);
+    let instruments = Arc::new(Instruments::new(metrics));
+    let (recorder, recording) = recorder::start(broker, &publisher, &instruments);
+    shutdown.spawn_infallible("recorder", recording);
+    let filling = recorder
+        .clone()
+        .watch_fill(broker.clone(), shutdown.draining());
+    shutdown.spawn_infallible("attempts fill", filling);
+    let crowd = Crowd::default();
+    shutdown.spawn_infallible(
+        "crowd",
+        crowd.clone().watch(broker.clone(), shutdown.draining()),
+    );
+    let gate = Gate::default().and(in_force).and(publisher.flowing());
+    let worker = Arc::new(Worker {
+        broker: broker.clone(),
+        publisher,
+        recorder,
+        targets,
+        client: Client::new(&settings.destinations).context("make the HTTP client")?,
+        instruments,
+        crowd,
+    });
+    // First attempts and retries have places of their own, so that neither can take the other's.
+    for durable in [Durable::Delivery, Durable::DeliveryRetries] {
+        let pull = Pull {
+            durable,
+            places: settings.places,
+            gate: gate.clone(),
+            draining: shutdown.draining(),
+            abort: shutdown.abort(),
+        };
+        let (broker, worker) = (broker.clone(), Arc::clone(&worker));
+        shutdown.spawn(durable.name(), async move {
+            pull.run(&broker, move |delivery| {
+                let worker = Arc::clone(&worker);
+                async move { worker.handle(delivery).await }
+            })
+            .await
+            .context("pull jobs")
+        });
+    }
+    Ok(())
+}
+
+/// Follows the endpoints; returns them as targets, and whether they are up to date.
+async fn targets(
+    settings: &Settings,
+    broker: &Broker,
+    shutdown: &Shutdown,
+) -> anyhow::Result<(Targets, watch::Receiver<bool>)> {
+    let bucket = EndpointBucket::open(broker)
+        .await
+        .context("open the endpoints bucket")?;
+    let endpoints = Arc::new(Endpoints::default());
+    let (followed, following) =
+        bucket::follow(bucket.bucket(), Arc::clone(&endpoints), shutdown.draining());
+    shutdown.spawn_infallible("endpoints watch", following);
+    let presence = Presence::new(broker, SERVICE, &lifecycle::entropy::uuid_v7())
+        .await
+        .context("open the replicas bucket")?
+        .endpoints(followed);
+    let in_force = presence.gate();
+    shutdown.spawn_infallible("heartbeat", presence.run(shutdown.draining()));
+    Ok((Targets::new(endpoints, bucket, settings), in_force))
+}

@@ -1,0 +1,100 @@
+//! What delivery counts. No label takes an unbounded set of values.
+
+use domain::{job::Job, retry::Reason};
+use telemetry::{Counter, Histogram, KeyValue, Metrics, UpDownCounter};
+
+use crate::attempt::Attempted;
+
+/// Seconds, from what loopback takes to what a time-out allows.
+const SECONDS: [f64; 14] = [
+    0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0,
+];
+
+/// The service's instruments.
+#[derive(Debug)]
+pub(crate) struct Instruments {
+    attempts: Counter<u64>,
+    duration: Histogram<f64>,
+    latency: Histogram<f64>,
+    dead_letters: Counter<u64>,
+    in_flight: UpDownCounter<i64>,
+    batch: Histogram<u64>,
+}
+
+/// Counts as under way while it lives.
+#[derive(Debug)]
+pub(crate) struct UnderWay(UpDownCounter<i64>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.add(-1, &[]);
+    }
+}
+
+impl Instruments {
+    pub(crate) fn new(metrics: &Metrics) -> Self {
+        let meter = metrics.meter();
+        Self {
+            attempts: meter
+                .u64_counter("delivery_attempts")
+                .with_description("Attempts by outcome.")
+                .build(),
+            duration: meter
+                .f64_histogram("delivery_attempt_duration")
+                .with_unit("s")
+                .with_description("How long attempts take.")
+                .with_boundaries(SECONDS.to_vec())
+                .build(),
+            latency: meter
+                .f64_histogram("delivery_latency")
+                .with_unit("s")
+                .with_description("From an event's acceptance to the end of its first attempt.")
+                .with_boundaries(SECONDS.to_vec())
+                .build(),
+            dead_letters: meter
+                .u64_counter("delivery_dead_letters")
+                .with_description("Jobs given up, by reason.")
+                .build(),
+            in_flight: meter
+                .i64_up_down_counter("delivery_in_flight")
+                .with_description("Attempts under way.")
+                .build(),
+            batch: meter
+                .u64_histogram("delivery_record_batch_size")
+                .with_description("Records per batch.")
+                .with_boundaries(vec![1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1_000.0])
+                .build(),
+        }
+    }
+
+    /// Counts an attempt as under way until the returned guard is dropped.
+    pub(crate) fn attempt_begins(&self) -> UnderWay {
+        self.in_flight.add(1, &[]);
+        UnderWay(self.in_flight.clone())
+    }
+
+    /// Counts an attempt that was made.
+    pub(crate) fn attempted(&self, job: &Job, attempted: &Attempted) {
+        let record = &attempted.record;
+        let outcome = record.error_kind.map_or("accepted", |kind| kind.as_str());
+        self.attempts.add(1, &[KeyValue::new("outcome", outcome)]);
+        let seconds = f64::from(record.duration_ms) / 1_000.0;
+        self.duration.record(seconds, &[]);
+        if job.attempt == 1 {
+            let waited = record.created_at.since(job.accepted_at).as_secs_f64();
+            self.latency.record(waited + seconds, &[]);
+        }
+    }
+
+    /// Counts a job that was given up.
+    pub(crate) fn given_up(&self, reason: Reason) {
+        self.dead_letters
+            .add(1, &[KeyValue::new("reason", reason.as_str())]);
+    }
+
+    /// Counts a batch of records.
+    pub(crate) fn batch(&self, records: usize) {
+        self.batch
+            .record(u64::try_from(records).unwrap_or(u64::MAX), &[]);
+    }
+}

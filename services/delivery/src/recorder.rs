@@ -1,0 +1,127 @@
+//! Attempt records on their way to the log writer: many in one message.
+//!
+//! A job is acknowledged only when the batch that holds its record is stored. When `ATTEMPTS` is
+//! four fifths full, records go without the bodies of answers; when it is full, nothing more is sent:
+//! publishing stalls, and with it the pulling of jobs.
+
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use domain::{attempt::AttemptRecord, batch::Limits};
+use jetstream::{
+    Broker,
+    batcher::{self, Batcher, Dropped},
+    publisher::{Outgoing, Publisher},
+    subject::Stream,
+    wire::attempts::{self, Encoder},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::metrics::Instruments;
+
+/// The most records of a batch.
+const BATCH_RECORDS: usize = 1_000;
+/// How long a record waits for company.
+const BATCH_AGE: Duration = Duration::from_millis(10);
+/// How many batches may be under way to the broker at once.
+const BATCHES_AT_ONCE: usize = 8;
+/// How often the fill of `ATTEMPTS` is looked at.
+const FILL_EVERY: Duration = Duration::from_secs(2);
+/// The fill above which records shed the bodies of answers.
+const SHED_ABOVE: f64 = 0.8;
+
+/// Takes records; cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Recorder {
+    batcher: Batcher<Vec<u8>>,
+    sheds: Arc<AtomicBool>,
+}
+
+/// Makes the recorder, and the task that publishes its batches.
+pub(crate) fn start(
+    broker: &Broker,
+    publisher: &Publisher,
+    instruments: &Arc<Instruments>,
+) -> (Recorder, impl Future<Output = ()> + use<>) {
+    // A batch may take half of what a message may hold.
+    let limits = Limits {
+        items: BATCH_RECORDS,
+        bytes: broker.payload_limit() / 2,
+        age: BATCH_AGE,
+    };
+    let (batcher, batches) = batcher::new(limits);
+    let subject = broker.names.attempts();
+    let (publisher, instruments) = (publisher.clone(), Arc::clone(instruments));
+    let recording = batches.run(BATCHES_AT_ONCE, move |records: Vec<Vec<u8>>| {
+        instruments.batch(records.len());
+        let mut encoder = Encoder::default();
+        records.iter().for_each(|record| encoder.push(record));
+        let message = Outgoing {
+            subject: subject.clone(),
+            message_id: lifecycle::entropy::uuid_v7(),
+            headers: Default::default(),
+            payload: Bytes::from(encoder.finish()),
+        };
+        let publisher = publisher.clone();
+        async move {
+            publisher
+                .publish_until_stored(message)
+                .await
+                .inspect_err(|error| tracing::error!(error = %error, "records can't be stored"))
+                .is_ok()
+        }
+    });
+    (
+        Recorder {
+            batcher,
+            sheds: Arc::default(),
+        },
+        recording,
+    )
+}
+
+impl Recorder {
+    /// Stores a record; returns when the broker has it.
+    pub(crate) async fn record(&self, mut record: AttemptRecord) -> Result<(), Dropped> {
+        if self.sheds.load(Ordering::Relaxed) {
+            record.response_body = None;
+            record.response_body_encoding = None;
+        }
+        let bytes = attempts::record(&record);
+        let size = bytes.len();
+        self.batcher.store(bytes, size).await
+    }
+
+    /// Watches the fill of `ATTEMPTS` until `stop`.
+    pub(crate) async fn watch_fill(self, broker: Broker, stop: CancellationToken) {
+        let watching = async {
+            loop {
+                match broker.fill(Stream::Attempts).await {
+                    Ok(fill) => self.shed(fill > SHED_ABOVE),
+                    Err(error) => tracing::debug!(error, "fill of ATTEMPTS not known"),
+                }
+                tokio::time::sleep(FILL_EVERY).await;
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = watching => {}
+        }
+    }
+
+    fn shed(&self, sheds: bool) {
+        if self.sheds.swap(sheds, Ordering::Relaxed) != sheds {
+            tracing::warn!(
+                sheds,
+                "records of attempts go without the bodies of answers"
+            );
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! Turns events into one delivery job per endpoint that wants them.
+
+use std::process::ExitCode;
+
+use axum::Router;
+use config::Source;
+use fan_out::{Config, SERVICE};
+use http_api::host::{self, Parts};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match Config::read(&Source::environment()) {
+        Ok(config) => lifecycle::block_on(serve(config)),
+        Err(faults) => lifecycle::refuse(&faults),
+    }
+}
+
+async fn serve(config: Config) -> anyhow::Result<()> {
+    host::run(
+        SERVICE,
+        &config.common,
+        async |Parts {
+                   broker,
+                   shutdown,
+                   readiness,
+                   metrics,
+               }| {
+            fan_out::start(&config.settings, &broker, &shutdown, &readiness, &metrics).await?;
+            Ok(Router::new())
+        },
+    )
+    .await
+}

@@ -1,0 +1,178 @@
+//! One event: read it, match it, store its jobs, settle it.
+
+use std::{sync::Arc, time::Duration};
+
+use domain::{
+    event::{EVENT_MAX_BYTES, Event},
+    job::Job,
+    name::OrganisationId,
+    trace::TraceParent,
+};
+use futures::future::join_all;
+use jetstream::{
+    Broker,
+    consumer::{Delivery, POISON_DELIVERIES, Settlement},
+    dead_letter::{Rejection, rejection},
+    publisher::{Outgoing, Publisher},
+    retry_lane::{Cargo, job_headers},
+    wire::TraceHeaders,
+};
+use telemetry::Metrics;
+
+use crate::{directory::Directory, metrics::Instruments};
+
+/// How many jobs of one event are under way to the broker at once.
+const JOBS_AT_ONCE: usize = 1_000;
+/// How long an event waits after its jobs could not be stored.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Turns events into jobs.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    broker: Broker,
+    directory: Arc<Directory>,
+    publisher: Publisher,
+    instruments: Instruments,
+}
+
+impl Worker {
+    pub(crate) fn new(
+        broker: &Broker,
+        directory: Arc<Directory>,
+        publisher: Publisher,
+        metrics: &Metrics,
+    ) -> Self {
+        let instruments = Instruments::new(metrics);
+        Self {
+            broker: broker.clone(),
+            directory,
+            publisher,
+            instruments,
+        }
+    }
+
+    /// Handles one message of the events stream.
+    pub(crate) async fn handle(&self, delivery: Delivery) -> Settlement {
+        if delivery.deliveries > POISON_DELIVERIES {
+            return self
+                .reject(&delivery, "poison: handed out too often without an outcome")
+                .await;
+        }
+        match self.read(&delivery) {
+            Ok(event) => self.emit(&event, &delivery).await,
+            Err(reason) => self.reject(&delivery, &reason).await,
+        }
+    }
+
+    /// Reads an event as any NATS client may have published it. Ingest has checked its own ones in
+    /// the same way, but nothing on the subject proves that it came from there.
+    fn read(&self, delivery: &Delivery) -> Result<Event, String> {
+        let (organisation, name) = self
+            .broker
+            .names
+            .parse_event(&delivery.subject)
+            .ok_or("subject: is no event's")?;
+        let organisation: OrganisationId = organisation
+            .parse()
+            .map_err(|error| format!("organisation in subject: {error}"))?;
+        let limit = EVENT_MAX_BYTES.min(self.broker.payload_limit());
+        let event = Event::read(&organisation, &delivery.payload, delivery.stored_at, limit)
+            .map_err(|fault| fault.to_string())?;
+        if event.name.as_str() == name {
+            Ok(event)
+        } else {
+            Err("eventSubCategory: is not the event's name in the subject".to_owned())
+        }
+    }
+
+    /// Stores one job per endpoint that wants the event.
+    async fn emit(&self, event: &Event, delivery: &Delivery) -> Settlement {
+        let Some(index) = self.directory.index(&event.organisation) else {
+            self.instruments.fanned_out(0);
+            return Settlement::Ack;
+        };
+        let found = index.matches(&event.name, event.source_id.as_deref());
+        let hash = event.body_hash();
+        let cargo = Cargo {
+            body: event.body.clone(),
+            trace: trace(delivery, event),
+            previous: None,
+        };
+        for chunk in found.chunks(JOBS_AT_ONCE) {
+            let jobs = chunk
+                .iter()
+                .map(|found| Job::first(event, hash, found, delivery.stored_at));
+            let stored = join_all(jobs.map(|job| self.store(job, &cargo))).await;
+            if stored.contains(&false) {
+                return Settlement::NakAfter(PAUSE);
+            }
+        }
+        self.instruments.fanned_out(found.len());
+        Settlement::Ack
+    }
+
+    /// Stores a job. A duplicate is one: the id says that it is the very same job.
+    async fn store(&self, job: Job, cargo: &Cargo) -> bool {
+        let message = Outgoing {
+            subject: self.broker.names.job(&job.endpoint),
+            message_id: job.id.to_string(),
+            headers: job_headers(&job, cargo),
+            payload: cargo.body.clone(),
+        };
+        match self.publisher.publish_until_stored(message).await {
+            Ok(_) => true,
+            Err(error) => {
+                tracing::error!(error = %error, job.id = %job.id, "job can't be stored");
+                false
+            }
+        }
+    }
+
+    /// Puts a message aside that can't become an event, so that it blocks nothing.
+    async fn reject(&self, delivery: &Delivery, reason: &str) -> Settlement {
+        let organisation = self
+            .broker
+            .names
+            .parse_event(&delivery.subject)
+            .and_then(|(organisation, _)| organisation.parse().ok());
+        let rejected = Rejection {
+            organisation: organisation.as_ref(),
+            subject: &delivery.subject,
+            reason,
+            message_id: format!("events:{}", delivery.sequence),
+            payload: &delivery.payload,
+        };
+        let limit = EVENT_MAX_BYTES.min(self.broker.payload_limit());
+        let message = rejection(&self.broker.names, rejected, limit);
+        tracing::info!(reason, sequence = delivery.sequence, "event rejected");
+        match self.publisher.publish_until_stored(message).await {
+            Ok(_) => {
+                self.instruments.rejected();
+                Settlement::Ack
+            }
+            Err(error) => {
+                tracing::error!(error = %error, "rejected message can't be stored");
+                Settlement::NakAfter(PAUSE)
+            }
+        }
+    }
+}
+
+/// Returns the event's trace: the producer's, or one that follows from its content, so that jobs
+/// made twice are the same.
+fn trace(delivery: &Delivery, event: &Event) -> TraceHeaders {
+    let trace = TraceHeaders::read(delivery.headers.as_ref());
+    if trace
+        .parent
+        .as_deref()
+        .and_then(TraceParent::parse)
+        .is_some()
+    {
+        return trace;
+    }
+    let hash = *event.body_hash().as_bytes();
+    let mut span = [0; 8];
+    span.iter_mut().zip(hash).for_each(|(to, from)| *to = from);
+    let root = TraceParent::root(hash, span).to_string();
+    TraceHeaders::new(Some(&root), None)
+}

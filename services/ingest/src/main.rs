@@ -1,0 +1,31 @@
+//! Takes events over HTTP and stores them on the broker.
+
+use std::process::ExitCode;
+
+use config::Source;
+use http_api::host::{self, Parts};
+use ingest::{Config, SERVICE};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match Config::read(&Source::environment()) {
+        Ok(config) => lifecycle::block_on(serve(config)),
+        Err(faults) => lifecycle::refuse(&faults),
+    }
+}
+
+async fn serve(config: Config) -> anyhow::Result<()> {
+    host::run(
+        SERVICE,
+        &config.common,
+        async |Parts {
+                   broker,
+                   shutdown,
+                   readiness,
+                   metrics,
+               }| { ingest::start(&broker, &shutdown, &readiness, &metrics).await },
+    )
+    .await
+}

@@ -1,0 +1,27 @@
+//! The log of attempts and the archive of event bodies, in PostgreSQL or SQLite.
+//!
+//! **Invariant:** nothing outside this crate knows the schema, and both engines pass one suite of
+//! tests: what holds for one holds for the other. Nothing here reads the clock of this process.
+//!
+//! What callers build on:
+//! - A write is idempotent by the record's id (a body's: by organisation, event id, hash and day), and
+//!   returns after the commit. Repeating a write that was answered with an error is always right.
+//! - A row that can never be stored is left out and reported in [`Written::refused`]; it never takes
+//!   its neighbours with it.
+//! - NUL characters in texts become U+FFFD, because PostgreSQL cannot hold them. Bodies of events are
+//!   bytes and come back unchanged.
+//! - Days are UTC days. Retention works by whole days, so a record lives up to a day longer than asked.
+
+mod day;
+mod error;
+mod filter;
+mod postgres;
+mod record;
+mod select;
+mod sqlite;
+mod store;
+
+pub use error::{Cause, OpenError, ReadError, WriteError};
+pub use filter::{COUNT_LIMIT, Cursor, Filter, InvalidCursor, Order, PAGE_LIMIT, Page, Position};
+pub use record::{ArchivedEvent, AttemptPage, RECORD_ID_MAX_BYTES, StoredAttempt};
+pub use store::{AttemptStore, Options, Refusal, Refused, Written};

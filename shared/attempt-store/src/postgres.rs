@@ -1,0 +1,76 @@
+//! The store in PostgreSQL.
+
+mod partitions;
+mod read;
+mod write;
+
+use std::str::FromStr as _;
+
+use domain::time::Timestamp;
+use sqlx::{
+    ConnectOptions as _, PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use time::OffsetDateTime;
+
+use crate::{
+    error::{OpenError, ReadError},
+    store::Options,
+};
+use partitions::Partitions;
+
+/// Ends a query that would otherwise hold one of the few connections for as long as it likes.
+const STATEMENT_TIMEOUT: &str = "30s";
+
+/// A pool of connections to PostgreSQL and what is known about its partitions.
+#[derive(Debug, Clone)]
+pub(crate) struct PostgresStore {
+    pool: PgPool,
+    partitions: Partitions,
+}
+
+impl PostgresStore {
+    pub(crate) async fn open(url: &str, options: Options) -> Result<Self, OpenError> {
+        let connect = PgConnectOptions::from_str(url)
+            .map_err(|_error| OpenError::Url)?
+            .application_name("posthorn")
+            .disable_statement_logging();
+        let pool = PgPoolOptions::new().acquire_timeout(options.acquire_timeout);
+        migrate(pool.clone(), connect.clone()).await?;
+        // Compiling a query pays for reports over millions of rows; ours read a page.
+        let connect = connect.options([("statement_timeout", STATEMENT_TIMEOUT), ("jit", "off")]);
+        Ok(Self {
+            pool: pool
+                .max_connections(options.max_connections.max(1))
+                .connect_with(connect)
+                .await?,
+            partitions: Partitions::default(),
+        })
+    }
+
+    pub(crate) async fn ping(&self) -> Result<(), ReadError> {
+        sqlx::query("select 1").execute(&self.pool).await?;
+        Ok(())
+    }
+
+    pub(crate) async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+/// Brings the schema up to date, on a connection of its own that no time-out ends half way.
+///
+/// The migrator holds an advisory lock while it works; closing the connection gives it back in any case.
+async fn migrate(pool: PgPoolOptions, connect: PgConnectOptions) -> Result<(), OpenError> {
+    let pool = pool.max_connections(1).connect_with(connect).await?;
+    let mut migrator = sqlx::migrate!("migrations/postgres");
+    migrator.set_ignore_missing(true);
+    let result = migrator.run(&pool).await;
+    pool.close().await;
+    Ok(result?)
+}
+
+/// Returns the time in PostgreSQL's type; both keep milliseconds exactly.
+fn timestamptz(time: Timestamp) -> OffsetDateTime {
+    OffsetDateTime::UNIX_EPOCH + time::Duration::milliseconds(time.millis())
+}

@@ -1,0 +1,133 @@
+//! Writing to PostgreSQL: one statement for a batch, with one array for each column.
+
+use std::borrow::Cow;
+
+use domain::attempt::AttemptRecord;
+use sqlx::{Postgres, postgres::PgArguments, query::Query};
+
+use super::{PostgresStore, partitions::Parent, timestamptz};
+use crate::{
+    day::Day,
+    error::is_missing_partition,
+    record::{ArchivedEvent, encoding_name, headers_json, storable, storable_text},
+};
+
+const INSERT_ATTEMPTS: &str = "insert into attempts (created_at, id, organisation_id, endpoint_id, \
+    job_id, event_id, body_hash, event_category, event_name, attempt, triggered_by, success, error_kind, \
+    error_message, url, http_method, request_headers, response_status, response_headers, response_body, \
+    response_body_encoding, duration_ms, next_attempt_at, trace_id) \
+    select * from unnest($1::timestamptz[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], \
+    $7::bytea[], $8::text[], $9::text[], $10::bigint[], $11::text[], $12::boolean[], $13::text[], \
+    $14::text[], $15::text[], $16::text[], $17::text[], $18::integer[], $19::text[], $20::text[], \
+    $21::text[], $22::bigint[], $23::timestamptz[], $24::text[]) on conflict do nothing";
+
+const INSERT_BODIES: &str = "insert into event_bodies (accepted_on, organisation_id, event_id, \
+    body_hash, accepted_at, event_name, event_category, source_id, body) \
+    select * from unnest($1::date[], $2::text[], $3::text[], $4::bytea[], $5::timestamptz[], $6::text[], \
+    $7::text[], $8::text[], $9::bytea[]) on conflict do nothing";
+
+impl PostgresStore {
+    pub(crate) async fn insert_attempts(
+        &self,
+        records: &[&AttemptRecord],
+    ) -> Result<u64, sqlx::Error> {
+        let days = || records.iter().map(|record| Day::of(record.created_at));
+        let records: Vec<_> = records.iter().map(|record| storable(record)).collect();
+        self.partitions
+            .ensure(&self.pool, Parent::Attempts, days())
+            .await?;
+        let done = attempts_query(&records).execute(&self.pool).await;
+        if !done.as_ref().is_err_and(is_missing_partition) {
+            return Ok(done?.rows_affected());
+        }
+        // Somebody's retention dropped a partition since we last looked.
+        self.partitions.forget();
+        self.partitions
+            .ensure(&self.pool, Parent::Attempts, days())
+            .await?;
+        Ok(attempts_query(&records)
+            .execute(&self.pool)
+            .await?
+            .rows_affected())
+    }
+
+    pub(crate) async fn insert_bodies(
+        &self,
+        events: &[&ArchivedEvent],
+    ) -> Result<u64, sqlx::Error> {
+        let days = || events.iter().map(|event| Day::of(event.accepted_at));
+        self.partitions
+            .ensure(&self.pool, Parent::EventBodies, days())
+            .await?;
+        let done = bodies_query(events).execute(&self.pool).await;
+        if !done.as_ref().is_err_and(is_missing_partition) {
+            return Ok(done?.rows_affected());
+        }
+        self.partitions.forget();
+        self.partitions
+            .ensure(&self.pool, Parent::EventBodies, days())
+            .await?;
+        Ok(bodies_query(events)
+            .execute(&self.pool)
+            .await?
+            .rows_affected())
+    }
+}
+
+fn attempts_query<'q>(records: &'q [Cow<'_, AttemptRecord>]) -> Query<'q, Postgres, PgArguments> {
+    /// Makes one column of all records.
+    fn column<'r, T>(
+        records: &'r [Cow<'_, AttemptRecord>],
+        value: impl Fn(&'r AttemptRecord) -> T,
+    ) -> Vec<T> {
+        records.iter().map(|record| value(record)).collect()
+    }
+    sqlx::query(INSERT_ATTEMPTS)
+        .bind(column(records, |r| timestamptz(r.created_at)))
+        .bind(column(records, |r| r.id.as_str()))
+        .bind(column(records, |r| r.organisation_id.as_str()))
+        .bind(column(records, |r| r.webhook_config_id.as_str()))
+        .bind(column(records, |r| r.job_id.as_str()))
+        .bind(column(records, |r| r.event_id.as_str()))
+        .bind(column(records, |r| r.body_hash.as_bytes().as_slice()))
+        .bind(column(records, |r| r.event_category.as_deref()))
+        .bind(column(records, |r| r.event_sub_category.as_str()))
+        .bind(column(records, |r| i64::from(r.attempt)))
+        .bind(column(records, |r| r.trigger.as_str()))
+        .bind(column(records, |r| r.success))
+        .bind(column(records, |r| r.error_kind.map(|kind| kind.as_str())))
+        .bind(column(records, |r| r.error_message.as_deref()))
+        .bind(column(records, |r| r.url.as_str()))
+        .bind(column(records, |r| r.http_method.as_str()))
+        .bind(column(records, |r| headers_json(&r.request_headers)))
+        .bind(column(records, |r| r.response_status.map(i32::from)))
+        .bind(column(records, |r| {
+            r.response_headers.as_deref().map(headers_json)
+        }))
+        .bind(column(records, |r| r.response_body.as_deref()))
+        .bind(column(records, |r| {
+            r.response_body_encoding.map(encoding_name)
+        }))
+        .bind(column(records, |r| i64::from(r.duration_ms)))
+        .bind(column(records, |r| r.next_attempt_at.map(timestamptz)))
+        .bind(column(records, |r| r.trace_id.as_str()))
+}
+
+fn bodies_query<'q>(events: &'q [&ArchivedEvent]) -> Query<'q, Postgres, PgArguments> {
+    fn column<'e, T>(
+        events: &[&'e ArchivedEvent],
+        value: impl Fn(&'e ArchivedEvent) -> T,
+    ) -> Vec<T> {
+        events.iter().map(|event| value(event)).collect()
+    }
+    sqlx::query(INSERT_BODIES)
+        .bind(column(events, |e| Day::of(e.accepted_at).date()))
+        .bind(column(events, |e| e.organisation.as_str()))
+        .bind(column(events, |e| e.id.as_str()))
+        .bind(column(events, |e| e.hash.as_bytes().as_slice()))
+        .bind(column(events, |e| timestamptz(e.accepted_at)))
+        .bind(column(events, |e| e.name.as_str()))
+        .bind(column(events, |e| storable_text(e.category.as_deref())))
+        .bind(column(events, |e| storable_text(e.source_id.as_deref())))
+        .bind(column(events, |e| e.body.as_ref()))
+}

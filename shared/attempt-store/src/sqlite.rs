@@ -1,0 +1,96 @@
+//! The store in SQLite: one file, one writer, several readers.
+
+mod read;
+mod retention;
+mod write;
+
+use std::str::FromStr as _;
+
+use sqlx::{
+    ConnectOptions as _, Sqlite, SqlitePool, Transaction,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use crate::{
+    error::{OpenError, ReadError, Verdict, verdict},
+    store::Options,
+};
+
+/// The connections to one file.
+#[derive(Debug, Clone)]
+pub(crate) struct SqliteStore {
+    /// One connection: SQLite has one writer at a time, and waiting here costs less than its busy time-out.
+    writer: SqlitePool,
+    readers: SqlitePool,
+}
+
+impl SqliteStore {
+    pub(crate) async fn open(url: &str, options: Options) -> Result<Self, OpenError> {
+        // Every connection to a store in memory would have one of its own.
+        if url.contains(":memory:") || url.contains("mode=memory") {
+            return Err(OpenError::Url);
+        }
+        let connect = SqliteConnectOptions::from_str(url)
+            .map_err(|_error| OpenError::Url)?
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // A commit is on the disk when we say so: the broker forgets what the store has acknowledged.
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(options.acquire_timeout)
+            .disable_statement_logging();
+        let pool = SqlitePoolOptions::new()
+            .acquire_timeout(options.acquire_timeout)
+            .idle_timeout(None)
+            .max_lifetime(None);
+        let writer = connect_writer(pool.clone().max_connections(1), &connect).await?;
+        migrate(&writer).await?;
+        let readers = pool
+            .max_connections(options.max_connections.max(1))
+            .connect_lazy_with(connect.pragma("query_only", "on"));
+        Ok(Self { writer, readers })
+    }
+
+    pub(crate) async fn ping(&self) -> Result<(), ReadError> {
+        sqlx::query("select 1 from attempts limit 1")
+            .execute(&self.readers)
+            .await?;
+        Ok(())
+    }
+
+    pub(crate) async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+
+    /// Begins a transaction that holds the write lock from its start, so that it cannot fail for it half way.
+    async fn begin(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
+        self.writer.begin_with("begin immediate").await
+    }
+}
+
+/// Opens the writer. Changing a new file to write-ahead logging needs it for oneself, and SQLite does not wait
+/// for that: processes that start together would fail without another try.
+async fn connect_writer(
+    pool: SqlitePoolOptions,
+    connect: &SqliteConnectOptions,
+) -> Result<SqlitePool, OpenError> {
+    const TRIES: u32 = 50;
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match pool.clone().connect_with(connect.clone()).await {
+            Err(error) if verdict(&error) == Verdict::Later && tries < TRIES => {}
+            result => return Ok(result?),
+        }
+    }
+}
+
+/// Brings the schema up to date in one transaction: whoever comes second waits for it and finds nothing to do.
+async fn migrate(writer: &SqlitePool) -> Result<(), OpenError> {
+    let mut migrator = sqlx::migrate!("migrations/sqlite");
+    migrator.set_ignore_missing(true);
+    let mut transaction = writer.begin_with("begin immediate").await?;
+    migrator.run_direct(None, &mut *transaction, false).await?;
+    transaction.commit().await?;
+    Ok(())
+}

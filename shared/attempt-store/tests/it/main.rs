@@ -1,0 +1,17 @@
+//! One suite for both stores: whatever holds for PostgreSQL holds for SQLite.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails by a panic, in the functions that tests share too"
+)]
+
+mod archive;
+mod build;
+mod open;
+mod outage;
+mod paging;
+mod partitions;
+mod read;
+mod retention;
+mod stores;
+mod write;

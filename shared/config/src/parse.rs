@@ -1,0 +1,268 @@
+//! Parsers for the kinds of values that variables hold.
+
+use std::{
+    borrow::Cow,
+    fmt::Display,
+    net::{IpAddr, SocketAddr},
+    ops::RangeInclusive,
+    path::PathBuf,
+    str::FromStr,
+    time::Duration,
+};
+
+use ipnet::IpNet;
+use tracing_subscriber::EnvFilter;
+use url::Url;
+
+use crate::secret::Secret;
+
+#[cfg(test)]
+mod tests;
+
+/// Why a text is refused, such as `must be true or false`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Invalid(Cow<'static, str>);
+
+/// What delivery may call although the rules close it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EgressAllow {
+    /// Networks in CIDR form.
+    pub networks: Vec<IpNet>,
+    /// Host names in lower case.
+    pub hosts: Vec<String>,
+}
+
+/// Takes any text of so many bytes.
+pub fn text(bytes: RangeInclusive<usize>) -> impl Fn(&str) -> Result<String, Invalid> {
+    move |text| {
+        if bytes.contains(&text.len()) {
+            Ok(text.to_owned())
+        } else {
+            Err(must(format!(
+                "be {} to {} bytes",
+                bytes.start(),
+                bytes.end()
+            )))
+        }
+    }
+}
+
+/// Takes `true`, `false`, `1` or `0`.
+///
+/// # Errors
+/// Any other text.
+pub fn boolean(text: &str) -> Result<bool, Invalid> {
+    match text {
+        "true" | "1" => Ok(true),
+        "false" | "0" => Ok(false),
+        _ => Err(must("be true or false")),
+    }
+}
+
+/// Takes an IP address with a port; port 0 lets the system choose one.
+///
+/// # Errors
+/// Any other text.
+pub fn address(text: &str) -> Result<SocketAddr, Invalid> {
+    text.parse()
+        .map_err(|_ignored| must("be an address such as 127.0.0.1:8080"))
+}
+
+/// Takes a whole number within bounds.
+pub fn integer<T>(bounds: RangeInclusive<T>) -> impl Fn(&str) -> Result<T, Invalid>
+where
+    T: FromStr + PartialOrd + Display,
+{
+    move |text| {
+        text.parse()
+            .ok()
+            .filter(|number| bounds.contains(number))
+            .ok_or_else(|| {
+                must(format!(
+                    "be a number from {} to {}",
+                    bounds.start(),
+                    bounds.end()
+                ))
+            })
+    }
+}
+
+/// Takes a whole number of seconds within bounds; for names that end in `_S`.
+pub fn seconds(bounds: RangeInclusive<u64>) -> impl Fn(&str) -> Result<Duration, Invalid> {
+    move |text| {
+        text.parse()
+            .ok()
+            .filter(|seconds| bounds.contains(seconds))
+            .map(Duration::from_secs)
+            .ok_or_else(|| {
+                must(format!(
+                    "be whole seconds from {} to {}",
+                    bounds.start(),
+                    bounds.end()
+                ))
+            })
+    }
+}
+
+/// Takes a number with a unit: `90s`, `15m`, `12h` or `30d`, of at least `least`.
+pub fn span(least: Duration) -> impl Fn(&str) -> Result<Duration, Invalid> {
+    move |text| {
+        span_of(text).filter(|span| *span >= least).ok_or_else(|| {
+            must(format!(
+                "be a time such as 12h or 30d of at least {} s",
+                least.as_secs()
+            ))
+        })
+    }
+}
+
+fn span_of(text: &str) -> Option<Duration> {
+    let (number, unit_s) = [("s", 1), ("m", 60), ("h", 3_600), ("d", 86_400)]
+        .into_iter()
+        .find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, seconds)))?;
+    let number: u64 = number.parse().ok()?;
+    number.checked_mul(unit_s).map(Duration::from_secs)
+}
+
+/// Takes one of the given words.
+pub fn choice<T: Clone>(words: &[(&'static str, T)]) -> impl Fn(&str) -> Result<T, Invalid> {
+    move |text| {
+        words
+            .iter()
+            .find(|(word, _)| *word == text)
+            .map(|(_, value)| value.clone())
+            .ok_or_else(|| {
+                let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+                must(format!("be one of {}", words.join(", ")))
+            })
+    }
+}
+
+/// Takes an absolute URL with one of the given schemes.
+pub fn url(schemes: &'static [&'static str]) -> impl Fn(&str) -> Result<Url, Invalid> {
+    move |text| {
+        Url::parse(text)
+            .ok()
+            .filter(|url| schemes.contains(&url.scheme()))
+            .ok_or_else(|| must(format!("be a URL with scheme {}", schemes.join(" or "))))
+    }
+}
+
+/// Takes one URL of a broker or several, separated by commas; `nats://` may be left out.
+///
+/// # Errors
+/// Any part that names no host, or has another scheme than `nats`, `tls`, `ws` and `wss`.
+pub fn broker_urls(text: &str) -> Result<String, Invalid> {
+    let fits = |part: &str| {
+        let part = part.trim();
+        let url = if part.contains("://") {
+            Url::parse(part)
+        } else {
+            Url::parse(&format!("nats://{part}"))
+        };
+        url.is_ok_and(|url| {
+            ["nats", "tls", "ws", "wss"].contains(&url.scheme())
+                && url.host_str().is_some_and(|host| !host.is_empty())
+        })
+    };
+    if text.split(',').all(fits) {
+        Ok(text.to_owned())
+    } else {
+        Err(must(
+            "be a URL such as nats://127.0.0.1:4222, or several separated by commas",
+        ))
+    }
+}
+
+/// Takes the path of a file that exists.
+///
+/// # Errors
+/// A path where no file is.
+pub fn file(text: &str) -> Result<PathBuf, Invalid> {
+    let path = PathBuf::from(text);
+    if path.is_file() {
+        Ok(path)
+    } else {
+        Err(must("name a file that exists"))
+    }
+}
+
+/// Takes 1 to 32 of `a-z`, `0-9` and `-`, the alphabet that names of streams and subjects share.
+///
+/// # Errors
+/// Any other text.
+pub fn name_prefix(text: &str) -> Result<String, Invalid> {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if (1..=32).contains(&text.len()) && text.bytes().all(allowed) {
+        Ok(text.to_owned())
+    } else {
+        Err(must("be 1 to 32 of a-z, 0-9 and -"))
+    }
+}
+
+/// Takes networks in CIDR form, addresses and host names, separated by commas; may be empty.
+///
+/// # Errors
+/// The first part that is neither.
+pub fn egress_allow(text: &str) -> Result<EgressAllow, Invalid> {
+    let mut allow = EgressAllow::default();
+    for part in text
+        .split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+    {
+        if let Ok(network) = part.parse::<IpNet>() {
+            allow.networks.push(network.trunc());
+        } else if let Ok(address) = part.parse::<IpAddr>() {
+            allow.networks.push(IpNet::from(address));
+        } else if is_host_name(part) {
+            allow.hosts.push(part.to_ascii_lowercase());
+        } else {
+            return Err(must(
+                "hold networks such as 10.0.0.0/8 and host names, separated by commas",
+            ));
+        }
+    }
+    Ok(allow)
+}
+
+fn is_host_name(text: &str) -> bool {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
+    // Digits and dots alone are a mistyped address, not a name.
+    text.len() <= 253
+        && text.split('.').all(label)
+        && text.bytes().any(|byte| byte.is_ascii_alphabetic())
+}
+
+/// Takes directives for the log, such as `info` or `info,delivery=debug`.
+///
+/// # Errors
+/// What `tracing` does not understand.
+pub fn log_filter(text: &str) -> Result<String, Invalid> {
+    EnvFilter::try_new(text)
+        .map(|_filter| text.to_owned())
+        .map_err(|_ignored| must("be a log filter such as info or info,delivery=debug"))
+}
+
+/// Takes a secret of at least so many bytes.
+pub fn secret(least_bytes: usize) -> impl Fn(&Secret) -> Result<Secret, Invalid> {
+    move |secret| {
+        if secret.expose().len() >= least_bytes {
+            Ok(secret.clone())
+        } else if secret.expose().is_empty() {
+            Err(must("not be empty"))
+        } else {
+            Err(must(format!("be at least {least_bytes} bytes")))
+        }
+    }
+}
+
+fn must(rest: impl Into<Cow<'static, str>>) -> Invalid {
+    Invalid(Cow::Owned(format!("must {}", rest.into())))
+}

@@ -1,0 +1,236 @@
+//! Limits of bodies, and where faults in JSON are said to be.
+
+use std::{
+    convert::Infallible,
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body_util::StreamBody;
+use hyper::body::{Frame, SizeHint};
+use serde::Deserialize;
+
+use super::{DISCARD_PATIENCE, PATIENCE, json, read};
+use crate::problem::{Code, Problem};
+
+const OPERATION: &str = "putWebhookConfigs";
+
+#[tokio::test]
+async fn a_body_in_one_piece_is_not_copied() {
+    let sent = Bytes::from_static(b"{\"a\":1}");
+
+    let got = read_plain(Body::from(sent.clone()), 7).await.unwrap();
+
+    assert_eq!(got.as_ptr(), sent.as_ptr());
+    assert_eq!(got, sent);
+}
+
+#[tokio::test]
+async fn pieces_are_put_together() {
+    let body = pieces(&["{", "", "\"a\"", ":1}"]);
+
+    assert_eq!(read_plain(body, 100).await.unwrap(), "{\"a\":1}");
+    assert_eq!(read_plain(Body::empty(), 100).await.unwrap(), "");
+}
+
+#[tokio::test]
+async fn one_byte_too_many_is_too_large_announced_or_not() {
+    let announced = read_plain(Body::from("12345"), 4).await.unwrap_err();
+    let counted = read_plain(pieces(&["12", "34", "5"]), 4).await.unwrap_err();
+
+    assert_eq!(announced.code(), Code::PayloadTooLarge);
+    assert_eq!(announced.message(), "body: must be at most 4 bytes");
+    assert_eq!(counted, announced);
+    assert_eq!(read_plain(pieces(&["12", "34"]), 4).await.unwrap(), "1234");
+}
+
+#[tokio::test]
+async fn who_waits_for_leave_to_send_is_refused_at_once() {
+    let mut headers = HeaderMap::new();
+    headers.insert("expect", "100-continue".parse().unwrap());
+
+    let problem = read(&headers, Body::new(Unread), 4, OPERATION)
+        .await
+        .unwrap_err();
+
+    assert_eq!(problem.code(), Code::PayloadTooLarge);
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_is_a_bad_request() {
+    let frames = [
+        Ok(Frame::data(Bytes::from_static(b"{"))),
+        Err(io::ErrorKind::ConnectionReset),
+    ];
+    let body = Body::new(StreamBody::new(Iterate(
+        frames
+            .map(|frame| frame.map_err(io::Error::from))
+            .into_iter(),
+    )));
+
+    let problem = read_plain(body, 100).await.unwrap_err();
+
+    assert_eq!(
+        (problem.code(), problem.message()),
+        (Code::BadRequest, "body: broke off")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_never_ends_is_given_up() {
+    let started = tokio::time::Instant::now();
+
+    let problem = read_plain(Body::new(Hanging { announced: 0 }), 100)
+        .await
+        .unwrap_err();
+    assert_eq!(problem.message(), "body: must arrive within 30 s");
+    assert_eq!(started.elapsed().as_secs(), PATIENCE.as_secs());
+
+    let problem = read_plain(Body::new(Hanging { announced: 101 }), 100)
+        .await
+        .unwrap_err();
+    assert_eq!(problem.code(), Code::PayloadTooLarge);
+    assert_eq!(
+        started.elapsed().as_secs(),
+        (PATIENCE + DISCARD_PATIENCE).as_secs()
+    );
+}
+
+#[tokio::test]
+async fn only_json_is_taken() {
+    for media_type in [
+        "application/json",
+        "Application/JSON; charset=utf-8",
+        "application/cloudevents+json",
+    ] {
+        assert_eq!(
+            with_header("content-type", media_type).await.unwrap(),
+            "{}",
+            "{media_type}"
+        );
+    }
+    for media_type in [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "application/jsonx",
+        "",
+    ] {
+        let problem = with_header("content-type", media_type).await.unwrap_err();
+        assert_eq!(problem.code(), Code::UnsupportedMediaType, "{media_type}");
+    }
+    assert!(with_header("content-encoding", "identity").await.is_ok());
+    let problem = with_header("content-encoding", "gzip").await.unwrap_err();
+    assert_eq!(problem.message(), "content-encoding: must be left out");
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Item<'a> {
+    url: &'a str,
+}
+
+#[test]
+fn json_may_borrow() {
+    let items: Vec<Item<'_>> = json(br#" [{"url":"https://a"}] "#, OPERATION).unwrap();
+
+    assert_eq!(items[0].url, "https://a");
+}
+
+#[test]
+fn a_fault_in_json_names_its_place() {
+    check("", "body: must not be empty");
+    check(
+        "[{\"url\":\"a\"},{\"url\":7}]",
+        "[1].url: invalid type: integer `7`",
+    );
+    check(
+        "[{\"uri\":\"a\"}]",
+        "[0].uri: unknown field `uri`, expected `url`",
+    );
+    check("[{}]", "[0]: missing field `url`");
+    check("[", "body: EOF while parsing a list");
+    check("[] x", "body: trailing characters");
+}
+
+fn check(text: &str, message: &str) {
+    let problem = json::<Vec<Item<'_>>>(text.as_bytes(), OPERATION).unwrap_err();
+    assert!(
+        problem.message().starts_with(message),
+        "{}",
+        problem.message()
+    );
+}
+
+async fn read_plain(body: Body, max_bytes: usize) -> Result<Bytes, Problem> {
+    read(&HeaderMap::new(), body, max_bytes, OPERATION).await
+}
+
+async fn with_header(name: &'static str, value: &str) -> Result<Bytes, Problem> {
+    let mut headers = HeaderMap::new();
+    headers.insert(name, value.parse().unwrap());
+    read(&headers, Body::from("{}"), 10, OPERATION).await
+}
+
+/// A body of several pieces whose length nobody announced.
+fn pieces(texts: &[&'static str]) -> Body {
+    let frames: Vec<_> = texts
+        .iter()
+        .map(|text| Ok::<_, Infallible>(Frame::data(Bytes::from_static(text.as_bytes()))))
+        .collect();
+    Body::new(StreamBody::new(Iterate(frames.into_iter())))
+}
+
+/// A stream over an iterator.
+struct Iterate<I>(I);
+
+impl<I: Iterator + Unpin> futures::Stream for Iterate<I> {
+    type Item = I::Item;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<I::Item>> {
+        Poll::Ready(self.0.next())
+    }
+}
+
+/// A body that never comes to an end.
+struct Hanging {
+    announced: u64,
+}
+
+impl hyper::body::Body for Hanging {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Pending
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.announced)
+    }
+}
+
+/// A large body that must not be asked for.
+struct Unread;
+
+impl hyper::body::Body for Unread {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        panic!("asked for");
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(1_000)
+    }
+}

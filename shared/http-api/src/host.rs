@@ -1,0 +1,132 @@
+//! What the process of every service does: telemetry, broker, topology, probes, HTTP, drain.
+
+use std::{future::Future, time::Duration};
+
+use anyhow::Context as _;
+use axum::Router;
+use config::{Common, Nats};
+use jetstream::{Broker, Options, topology};
+use lifecycle::{Readiness, Shutdown, probes};
+use telemetry::Metrics;
+use tokio::net::TcpListener;
+
+use crate::{problem, server};
+
+/// How often the connection to the broker is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// What a service is built from.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    /// The broker, its topology made.
+    pub broker: Broker,
+    /// Where tasks are started.
+    pub shutdown: Shutdown,
+    /// What the service waits for before it is ready.
+    pub readiness: Readiness,
+    /// Where instruments come from.
+    pub metrics: Metrics,
+}
+
+/// Runs a service on its configured address until it is told to stop: `start` starts its tasks and
+/// returns its routes.
+///
+/// # Errors
+/// Whatever keeps it from starting, and any task that ended by itself.
+pub async fn run<F>(
+    service: &'static str,
+    common: &Common,
+    start: impl FnOnce(Parts) -> F,
+) -> anyhow::Result<()>
+where
+    F: Future<Output = anyhow::Result<Router>>,
+{
+    let listener = TcpListener::bind(common.listen)
+        .await
+        .with_context(|| format!("listen on {}", common.listen))?;
+    run_on(listener, service, common, start).await
+}
+
+/// As [`run`], on a listener that is bound already.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_on<F>(
+    listener: TcpListener,
+    service: &'static str,
+    common: &Common,
+    start: impl FnOnce(Parts) -> F,
+) -> anyhow::Result<()>
+where
+    F: Future<Output = anyhow::Result<Router>>,
+{
+    let telemetry =
+        telemetry::init(service, &common.log.filter, common.log.json).context("start telemetry")?;
+    let metrics = Metrics::new(service).context("start metrics")?;
+    let shutdown = Shutdown::new(common.shutdown_grace);
+    let readiness = Readiness::new(shutdown.draining());
+    let broker = Broker::connect(&options(&common.nats), service)
+        .await
+        .context("connect to the broker")?;
+    topology::ensure(&broker, &topology::Limits::default())
+        .await
+        .context("make the topology")?;
+    shutdown.spawn_work(follow_connection(&broker, &readiness, &shutdown));
+    let parts = Parts {
+        broker,
+        shutdown: shutdown.clone(),
+        readiness,
+        metrics,
+    };
+    let own = start(parts.clone()).await?;
+
+    let (rendered, filter) = (parts.metrics.clone(), telemetry.log_filter());
+    let shown = filter.clone();
+    let probes = probes::router(
+        parts.readiness.clone(),
+        move || rendered.render(),
+        move || shown.current(),
+        move |directives| filter.set(directives),
+    );
+    let address = listener.local_addr().context("read the address")?;
+    server::serve(
+        listener,
+        problem::with_fallbacks(own.merge(probes)),
+        &shutdown,
+    );
+    tracing::info!(service, version = env!("CARGO_PKG_VERSION"), %address, "started");
+    shutdown.run().await
+}
+
+fn options(nats: &Nats) -> Options {
+    Options {
+        url: nats.url.clone(),
+        credentials: nats.creds.clone(),
+        tls_ca: nats.tls_ca.clone(),
+        prefix: nats.prefix.clone(),
+        replicas: nats.replicas,
+    }
+}
+
+/// Keeps the latch of the broker's connection until the drain.
+fn follow_connection(
+    broker: &Broker,
+    readiness: &Readiness,
+    shutdown: &Shutdown,
+) -> impl Future<Output = ()> + use<> {
+    let latch = readiness.latch("broker");
+    let (broker, draining) = (broker.clone(), shutdown.draining());
+    async move {
+        while !draining.is_cancelled() {
+            if broker.is_connected() {
+                latch.ready();
+            } else {
+                latch.not_ready("not connected");
+            }
+            tokio::select! {
+                () = draining.cancelled() => {}
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+        }
+    }
+}

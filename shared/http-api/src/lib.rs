@@ -1,0 +1,11 @@
+//! HTTP as Posthorn serves it: the server, the error envelope, bodies and queries, authentication, and
+//! the start of every service's process.
+//!
+//! Every path answers a failure with the envelope of [`problem`].
+
+pub mod auth;
+pub mod body;
+pub mod host;
+pub mod problem;
+pub mod query;
+pub mod server;

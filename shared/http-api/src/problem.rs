@@ -1,0 +1,222 @@
+//! The one form of error on every path, and how each code becomes a status.
+
+use std::{borrow::Cow, fmt::Display};
+
+use axum::{
+    Json, Router,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderValue, StatusCode, Uri, header};
+use serde::Serialize;
+
+#[cfg(test)]
+mod tests;
+
+/// How long a caller should wait before it asks again, in seconds.
+const RETRY_AFTER_S: HeaderValue = HeaderValue::from_static("1");
+/// How much of an unknown path is repeated in the answer.
+const PATH_MAX_CHARS: usize = 200;
+
+/// What went wrong, as callers may branch on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Code {
+    /// 400.
+    BadRequest,
+    /// 401.
+    Unauthorized,
+    /// 403.
+    Forbidden,
+    /// 404.
+    NotFound,
+    /// 405.
+    MethodNotAllowed,
+    /// 409.
+    Conflict,
+    /// 413.
+    PayloadTooLarge,
+    /// 415.
+    UnsupportedMediaType,
+    /// 429.
+    TooManyRequests,
+    /// 500.
+    InternalServerError,
+    /// 503.
+    ServiceUnavailable,
+}
+
+impl Code {
+    /// Returns the status of the answer.
+    #[must_use]
+    pub fn status(self) -> StatusCode {
+        match self {
+            Self::BadRequest => StatusCode::BAD_REQUEST,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Conflict => StatusCode::CONFLICT,
+            Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
+            Self::InternalServerError => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::ServiceUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
+/// An error as the caller sees it. The message names the field and holds no internals.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    code: Code,
+    message: String,
+    path: Cow<'static, str>,
+}
+
+impl Problem {
+    /// Makes a problem of an operation, such as `putWebhookConfigs`.
+    pub fn new(
+        code: Code,
+        operation: impl Into<Cow<'static, str>>,
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            path: operation.into(),
+        }
+    }
+
+    /// 400: the request is wrong; the message says where.
+    pub fn bad_request(operation: &'static str, message: impl Into<String>) -> Self {
+        Self::new(Code::BadRequest, operation, message)
+    }
+
+    /// 401: the caller is unknown.
+    pub fn unauthorized(operation: &'static str, message: impl Into<String>) -> Self {
+        Self::new(Code::Unauthorized, operation, message)
+    }
+
+    /// 403: the caller is known and may not.
+    pub fn forbidden(operation: &'static str, message: impl Into<String>) -> Self {
+        Self::new(Code::Forbidden, operation, message)
+    }
+
+    /// 404: there is no such thing, as far as the caller may know.
+    pub fn not_found(operation: &'static str, message: impl Into<String>) -> Self {
+        Self::new(Code::NotFound, operation, message)
+    }
+
+    /// 409: somebody else was faster.
+    pub fn conflict(operation: &'static str, message: impl Into<String>) -> Self {
+        Self::new(Code::Conflict, operation, message)
+    }
+
+    /// 413: the body is larger than allowed.
+    pub fn payload_too_large(operation: &'static str, message: impl Into<String>) -> Self {
+        Self::new(Code::PayloadTooLarge, operation, message)
+    }
+
+    /// 415: the body is of another media type.
+    pub fn unsupported_media_type(operation: &'static str, message: impl Into<String>) -> Self {
+        Self::new(Code::UnsupportedMediaType, operation, message)
+    }
+
+    /// 429: the caller is too fast.
+    pub fn too_many_requests(operation: &'static str, message: impl Into<String>) -> Self {
+        Self::new(Code::TooManyRequests, operation, message)
+    }
+
+    /// 503: the same request may succeed later.
+    pub fn unavailable(operation: &'static str, message: impl Into<String>) -> Self {
+        Self::new(Code::ServiceUnavailable, operation, message)
+    }
+
+    /// 500: logs the cause, with the chain of an `anyhow` error, and tells the caller nothing of it.
+    pub fn internal(operation: &'static str, cause: &impl Display) -> Self {
+        tracing::error!(operation, "request failed: {cause:#}");
+        Self::new(
+            Code::InternalServerError,
+            operation,
+            "Internal server error",
+        )
+    }
+
+    /// Returns the code.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
+    /// Returns the message.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+/// The error's body.
+#[derive(Serialize)]
+struct Envelope<'a> {
+    message: &'a str,
+    code: Code,
+    data: Data<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Data<'a> {
+    http_status: u16,
+    path: &'a str,
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = self.code.status();
+        let envelope = Envelope {
+            message: &self.message,
+            code: self.code,
+            data: Data {
+                http_status: status.as_u16(),
+                path: &self.path,
+            },
+        };
+        let mut response = (status, Json(envelope)).into_response();
+        match self.code {
+            Code::ServiceUnavailable | Code::TooManyRequests => {
+                response
+                    .headers_mut()
+                    .insert(header::RETRY_AFTER, RETRY_AFTER_S);
+            }
+            Code::Unauthorized => {
+                let scheme = HeaderValue::from_static("Bearer");
+                response
+                    .headers_mut()
+                    .insert(header::WWW_AUTHENTICATE, scheme);
+            }
+            Code::BadRequest
+            | Code::Forbidden
+            | Code::NotFound
+            | Code::MethodNotAllowed
+            | Code::Conflict
+            | Code::PayloadTooLarge
+            | Code::UnsupportedMediaType
+            | Code::InternalServerError => {}
+        }
+        response
+    }
+}
+
+/// Gives every path that no route takes, and every method that a route doesn't take, the form of
+/// error of all others. To be called last, when all routes are there.
+pub fn with_fallbacks(router: Router) -> Router {
+    router
+        .fallback(async |uri: Uri| Problem::new(Code::NotFound, path(&uri), "Not found"))
+        .method_not_allowed_fallback(async |uri: Uri| {
+            Problem::new(Code::MethodNotAllowed, path(&uri), "Method not allowed")
+        })
+}
+
+fn path(uri: &Uri) -> String {
+    uri.path().chars().take(PATH_MAX_CHARS).collect()
+}

@@ -1,0 +1,158 @@
+//! The HTTP server: bounded connections, time limits, and a drain that finishes what is in flight.
+
+use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+
+use axum::{Router, body::Body, extract::ConnectInfo};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use lifecycle::Shutdown;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
+use tower_service::Service as _;
+
+#[cfg(test)]
+mod tests;
+
+/// How long to wait before accepting again when the process is out of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How much of a request is buffered at a time.
+const BUFFER_BYTES: usize = 128 * 1024;
+
+/// What a server allows.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Open connections; more wait to be accepted.
+    pub connections: usize,
+    /// How long the next request's headers may take, and so how long a connection may be idle.
+    ///
+    /// Longer than the usual 60 s of connection pools: a server that closes first makes requests
+    /// fail that were sent at that moment.
+    pub headers_within: Duration,
+    /// Bytes of a request's headers.
+    pub header_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 10_000,
+            headers_within: Duration::from_secs(75),
+            header_bytes: 64 * 1024,
+        }
+    }
+}
+
+/// Serves a router over HTTP/1.1 with the default [`Limits`] until the drain.
+pub fn serve(listener: TcpListener, router: Router, shutdown: &Shutdown) {
+    serve_within(Limits::default(), listener, router, shutdown);
+}
+
+/// Serves a router over HTTP/1.1 until the drain.
+///
+/// On the drain the listener and idle connections are closed and requests in flight finish; on the
+/// abort all connections are closed. Handlers find the peer as `ConnectInfo<SocketAddr>`.
+pub fn serve_within(limits: Limits, listener: TcpListener, router: Router, shutdown: &Shutdown) {
+    let mut connections = http1::Builder::new();
+    connections
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.headers_within)
+        .max_header_size(limits.header_bytes)
+        .max_buf_size(BUFFER_BYTES);
+    let server = Server {
+        connections,
+        router,
+        shutdown: shutdown.clone(),
+    };
+    shutdown.spawn("http", server.accept(listener, limits.connections));
+}
+
+#[derive(Clone)]
+struct Server {
+    connections: http1::Builder,
+    router: Router,
+    shutdown: Shutdown,
+}
+
+impl Server {
+    async fn accept(self, listener: TcpListener, places: usize) -> anyhow::Result<()> {
+        let places = Arc::new(Semaphore::new(places));
+        let draining = self.shutdown.draining();
+        loop {
+            let accepted = tokio::select! {
+                () = draining.cancelled() => return Ok(()),
+                accepted = accept_one(&listener, &places) => accepted,
+            };
+            match accepted {
+                Ok((stream, peer, place)) => {
+                    let server = self.clone();
+                    self.shutdown
+                        .spawn_work(server.converse(stream, peer, place));
+                }
+                Err(error) if is_of_connection(&error) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "no connection can be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Answers the requests of one connection, which holds its place until it is closed.
+    async fn converse(self, stream: TcpStream, peer: SocketAddr, _place: OwnedSemaphorePermit) {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "a connection was closed at once");
+            return;
+        }
+        let router = self.router;
+        let service = service_fn(move |request: http::Request<Incoming>| {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(ConnectInfo(peer));
+            router.clone().call(request)
+        });
+        let connection = self
+            .connections
+            .serve_connection(TokioIo::new(stream), service);
+        let mut connection = pin!(connection);
+        let (draining, abort) = (self.shutdown.draining(), self.shutdown.abort());
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = draining.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                tokio::select! {
+                    ended = connection.as_mut() => ended,
+                    () = abort.cancelled() => return,
+                }
+            }
+        };
+        if let Err(error) = ended {
+            // Callers hang up and send nonsense; nobody has to act.
+            tracing::debug!(%error, "a connection broke");
+        }
+    }
+}
+
+/// Accepts a connection once there is a place for it.
+async fn accept_one(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    let place = Arc::clone(places)
+        .acquire_owned()
+        .await
+        .map_err(io::Error::other)?;
+    let (stream, peer) = listener.accept().await?;
+    Ok((stream, peer, place))
+}
+
+/// Returns whether an error of `accept` is about the one connection, and not about the listener.
+fn is_of_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+    )
+}

@@ -1,0 +1,174 @@
+//! A `nats-server` of a test's own: own port, own store directory, killed when dropped.
+
+mod client;
+
+use std::{
+    io::Read as _,
+    net::TcpStream,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use tempfile::TempDir;
+
+pub use self::client::{BrokerClient, StoredMessage};
+use crate::{Signal, daemon::Daemon, eventually_blocking, free_port};
+
+const START_BOUND: Duration = Duration::from_secs(20);
+const MAX_PAYLOAD_BYTES: u32 = 8 * 1024 * 1024;
+
+/// A real server with JetStream on and a `max_payload` of 8 MiB.
+#[derive(Debug)]
+pub struct NatsServer {
+    daemon: Daemon,
+    port: u16,
+    directory: TempDir,
+}
+
+impl NatsServer {
+    /// Starts a server and returns once it greets clients.
+    ///
+    /// # Panics
+    /// Panics when there is no `nats-server` or it does not start.
+    #[must_use]
+    pub fn start() -> Self {
+        let directory = tempfile::tempdir().expect("make a folder for the broker");
+        // Somebody else may take the port between our look and the server's: then take another.
+        for _ in 0..5 {
+            let port = free_port();
+            let daemon = launch(directory.path(), port);
+            if let Some(daemon) = greeted(daemon, port) {
+                return Self {
+                    daemon,
+                    port,
+                    directory,
+                };
+            }
+        }
+        panic!("nats-server did not start: {}", log_of(directory.path()))
+    }
+
+    /// Returns the address for clients, such as `nats://127.0.0.1:24222`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    /// Returns the port that clients connect to; it stays over a restart.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Returns the process id of the server that runs now.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.daemon.pid()
+    }
+
+    /// Returns the folder that holds the streams' files.
+    #[must_use]
+    pub fn store_dir(&self) -> PathBuf {
+        self.directory.path().join("store")
+    }
+
+    /// Kills the server at once, as a crash would.
+    pub fn kill(&mut self) {
+        self.daemon.kill();
+    }
+
+    /// Starts the server on the same port and store, after killing it if it still runs.
+    ///
+    /// # Panics
+    /// Panics when it does not start.
+    pub fn restart(&mut self) {
+        self.daemon.kill();
+        for _ in 0..20 {
+            if let Some(daemon) = greeted(launch(self.directory.path(), self.port), self.port) {
+                self.daemon = daemon;
+                return;
+            }
+        }
+        panic!(
+            "nats-server did not start again: {}",
+            log_of(self.directory.path())
+        )
+    }
+
+    /// Stops the server's execution without ending it: connections stay open and nothing is answered.
+    pub fn pause(&self) {
+        self.daemon.signal(Signal::Pause);
+    }
+
+    /// Lets a paused server go on.
+    pub fn resume(&self) {
+        self.daemon.signal(Signal::Resume);
+    }
+
+    /// Connects a client of the test's own.
+    ///
+    /// # Panics
+    /// Panics when it cannot connect.
+    pub async fn client(&self) -> BrokerClient {
+        BrokerClient::connect(&self.url()).await
+    }
+}
+
+fn launch(directory: &Path, port: u16) -> Daemon {
+    let config = directory.join("nats.conf");
+    let text = format!(
+        "listen: \"127.0.0.1:{port}\"\nmax_payload: {MAX_PAYLOAD_BYTES}\n\
+         jetstream {{ store_dir: \"{}\", max_file: 100GB }}\n",
+        directory.join("store").display()
+    );
+    std::fs::write(&config, text).expect("write the broker's configuration");
+    let mut command = Command::new(server_path());
+    command.arg("--config").arg(&config);
+    Daemon::spawn(command, &directory.join("nats.log"))
+}
+
+/// Returns the daemon once its server greets, or nothing when the process ends before that.
+fn greeted(mut daemon: Daemon, port: u16) -> Option<Daemon> {
+    let alive = eventually_blocking("nats-server greets", START_BOUND, || {
+        if daemon.exited().is_some() {
+            return Ok(false);
+        }
+        if greets(port) {
+            Ok(true)
+        } else {
+            Err("no greeting")
+        }
+    });
+    alive.then_some(daemon)
+}
+
+fn greets(port: u16) -> bool {
+    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else {
+        return false;
+    };
+    let mut greeting = [0_u8; 5];
+    let bounded = stream.set_read_timeout(Some(Duration::from_secs(5)));
+    bounded.is_ok() && stream.read_exact(&mut greeting).is_ok() && &greeting == b"INFO "
+}
+
+fn log_of(directory: &Path) -> String {
+    std::fs::read_to_string(directory.join("nats.log")).unwrap_or_default()
+}
+
+fn server_path() -> PathBuf {
+    if let Some(path) = std::env::var_os("POSTHORN_NATS_SERVER") {
+        return PathBuf::from(path);
+    }
+    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.tools/bin");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain([checkout])
+        .map(|folder| folder.join("nats-server"))
+        .find(|file| file.is_file())
+        .unwrap_or_else(|| {
+            panic!(
+                "no nats-server on PATH: run tools/ensure-nats-server, or set POSTHORN_NATS_SERVER"
+            )
+        })
+}

@@ -1,0 +1,134 @@
+//! A plain NATS client for tests: publishes as any producer would and looks into streams.
+
+use std::time::Duration;
+
+use async_nats::{HeaderMap, jetstream};
+use bytes::Bytes;
+
+const PUBLISH_BOUND: Duration = Duration::from_secs(10);
+
+/// A connection of the test's own to the broker.
+#[derive(Clone, Debug)]
+pub struct BrokerClient {
+    context: jetstream::Context,
+}
+
+/// A message as a stream holds it.
+#[derive(Clone, Debug)]
+pub struct StoredMessage {
+    /// Place in the stream, from 1.
+    pub sequence: u64,
+    /// Subject it was published to.
+    pub subject: String,
+    /// Headers in no particular order; a repeated name appears once, with its first value.
+    pub headers: Vec<(String, String)>,
+    /// Payload.
+    pub body: Bytes,
+}
+
+impl StoredMessage {
+    /// Returns the value of a header, whatever the case of its name.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let found = self
+            .headers
+            .iter()
+            .find(|(key, _)| key.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str())
+    }
+}
+
+impl BrokerClient {
+    /// Connects to a server that is up.
+    ///
+    /// # Panics
+    /// Panics when it is not.
+    pub async fn connect(url: &str) -> Self {
+        let client = async_nats::ConnectOptions::new()
+            .max_reconnects(None)
+            .connect(url)
+            .await
+            .unwrap_or_else(|error| panic!("connect to {url}: {error}"));
+        Self {
+            context: jetstream::new(client),
+        }
+    }
+
+    /// Publishes and waits for the acknowledgement; answers the place in the stream.
+    ///
+    /// # Errors
+    /// Says why the stream did not take the message.
+    pub async fn publish(
+        &self,
+        subject: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Result<u64, String> {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.insert(*name, *value);
+        }
+        let sent = self
+            .context
+            .publish_with_headers(subject.to_owned(), map, body.into());
+        let acknowledged = async { sent.await.map_err(text)?.await.map_err(text) };
+        let ack = tokio::time::timeout(PUBLISH_BOUND, acknowledged)
+            .await
+            .map_err(text)??;
+        Ok(ack.sequence)
+    }
+
+    /// Returns how many messages a stream holds, or nothing when there is no such stream.
+    pub async fn count(&self, stream: &str) -> Option<u64> {
+        let stream = self.context.get_stream(stream).await.ok()?;
+        Some(stream.cached_info().state.messages)
+    }
+
+    /// Returns how many messages a durable consumer has not finished with: not handed out, or not acknowledged.
+    pub async fn unsettled(&self, stream: &str, durable: &str) -> Option<u64> {
+        let stream = self.context.get_stream(stream).await.ok()?;
+        let info = stream.consumer_info(durable).await.ok()?;
+        Some(info.num_pending + u64::try_from(info.num_ack_pending).unwrap_or(u64::MAX))
+    }
+
+    /// Returns all messages of a stream in their order.
+    ///
+    /// # Panics
+    /// Panics when there is no such stream.
+    pub async fn messages(&self, stream: &str) -> Vec<StoredMessage> {
+        let opened = self.context.get_stream(stream).await;
+        let opened = opened.unwrap_or_else(|error| panic!("open stream {stream}: {error}"));
+        let state = &opened.cached_info().state;
+        let mut messages = Vec::new();
+        for sequence in state.first_sequence.max(1)..=state.last_sequence {
+            // A gap: removed, or acknowledged in a work queue.
+            let Ok(message) = opened.get_raw_message(sequence).await else {
+                continue;
+            };
+            messages.push(StoredMessage {
+                sequence,
+                subject: message.subject.to_string(),
+                headers: pairs(&message.headers),
+                body: message.payload,
+            });
+        }
+        messages
+    }
+
+    /// Returns the underlying JetStream context, for what this type has no method for.
+    #[must_use]
+    pub fn context(&self) -> &jetstream::Context {
+        &self.context
+    }
+}
+
+fn pairs(headers: &HeaderMap) -> Vec<(String, String)> {
+    headers
+        .iter()
+        .filter_map(|(name, values)| Some((name.to_string(), values.first()?.to_string())))
+        .collect()
+}
+
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
