@@ -16,15 +16,15 @@ const INSERT_ATTEMPTS: &str = "insert into attempts (created_at, id, organisatio
     job_id, event_id, body_hash, event_category, event_name, attempt, triggered_by, success, error_kind, \
     error_message, url, http_method, request_headers, response_status, response_headers, response_body, \
     response_body_encoding, duration_ms, next_attempt_at, trace_id) \
-    select * from unnest($1::timestamptz[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], \
-    $7::bytea[], $8::text[], $9::text[], $10::bigint[], $11::text[], $12::boolean[], $13::text[], \
-    $14::text[], $15::text[], $16::text[], $17::text[], $18::integer[], $19::text[], $20::text[], \
-    $21::text[], $22::bigint[], $23::timestamptz[], $24::text[]) on conflict do nothing";
+    select unnest($1::timestamptz[]), unnest($2::text[]), unnest($3::text[]), unnest($4::text[]), unnest($5::text[]), unnest($6::text[]), \
+    unnest($7::bytea[]), unnest($8::text[]), unnest($9::text[]), unnest($10::bigint[]), unnest($11::text[]), unnest($12::boolean[]), unnest($13::text[]), \
+    unnest($14::text[]), unnest($15::text[]), unnest($16::text[]), unnest($17::text[]), unnest($18::integer[]), unnest($19::text[]), unnest($20::text[]), \
+    unnest($21::text[]), unnest($22::bigint[]), unnest($23::timestamptz[]), unnest($24::text[]) on conflict do nothing";
 
 const INSERT_BODIES: &str = "insert into event_bodies (accepted_on, organisation_id, event_id, \
     body_hash, accepted_at, event_name, event_category, source_id, body) \
-    select * from unnest($1::date[], $2::text[], $3::text[], $4::bytea[], $5::timestamptz[], $6::text[], \
-    $7::text[], $8::text[], $9::bytea[]) on conflict do nothing";
+    select unnest($1::date[]), unnest($2::text[]), unnest($3::text[]), unnest($4::bytea[]), unnest($5::timestamptz[]), unnest($6::text[]), \
+    unnest($7::text[]), unnest($8::text[]), unnest($9::bytea[]) on conflict do nothing";
 
 impl PostgresStore {
     pub(crate) async fn insert_attempts(

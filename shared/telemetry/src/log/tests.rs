@@ -78,7 +78,7 @@ impl Lines {
 
 impl io::Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut lines = self.0.lock().map_err(|_| io::ErrorKind::Other)?;
+        let mut lines = self.0.lock().map_err(|_poisoned| io::ErrorKind::Other)?;
         lines.extend_from_slice(bytes);
         Ok(bytes.len())
     }

@@ -1,0 +1,209 @@
+//! `/webhooks/configs`: what the operations on configs share, and the form of a config.
+
+mod delete;
+mod get;
+mod list;
+mod patch;
+mod put;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use axum::{
+    Json, Router,
+    response::{IntoResponse as _, Response},
+    routing::MethodFilter,
+};
+use domain::{
+    endpoint::{Endpoint, EventPattern, Header, HeaderValue, Method},
+    name::{EndpointId, EventName, OrganisationId},
+    retry::RetryPolicy,
+    signing::Scheme,
+    time::Timestamp,
+};
+use http::{HeaderMap, header};
+use http_api::problem::Problem;
+use serde::{Serialize, Serializer};
+
+use crate::{
+    Admin,
+    api::counted,
+    metrics::Instruments,
+    saving::{Expected, Saved},
+};
+
+const MISSING: &str = "there is no such webhook config";
+
+/// Returns the routes of configs.
+pub(super) fn routes(instruments: &Arc<Instruments>) -> Router<Arc<Admin>> {
+    let list = counted(
+        instruments,
+        (MethodFilter::GET, list::OPERATION),
+        list::handler,
+    );
+    let put = counted(
+        instruments,
+        (MethodFilter::PUT, put::OPERATION),
+        put::handler,
+    );
+    let get = counted(
+        instruments,
+        (MethodFilter::GET, get::OPERATION),
+        get::handler,
+    );
+    let patch = counted(
+        instruments,
+        (MethodFilter::PATCH, patch::OPERATION),
+        patch::handler,
+    );
+    let delete = counted(
+        instruments,
+        (MethodFilter::DELETE, delete::OPERATION),
+        delete::handler,
+    );
+    Router::new()
+        .route("/webhooks/configs", list.merge(put))
+        .route("/webhooks/configs/{id}", get.merge(patch).merge(delete))
+}
+
+/// A config as the API shows it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ConfigView<'a> {
+    id: &'a EndpointId,
+    organisation_id: &'a OrganisationId,
+    url: &'a str,
+    events: &'a [EventPattern],
+    http_method: Method,
+    is_enabled: bool,
+    max_retries: u32,
+    #[serde(serialize_with = "shown_headers")]
+    headers: &'a [Header],
+    entity_filters: &'a BTreeMap<EventName, BTreeSet<String>>,
+    signing: Scheme,
+    /// Only in the answer that tells of a generated secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<String>,
+    retry_policy: &'a RetryPolicy,
+    timeout_ms: u32,
+    rate_limit: Option<f64>,
+    max_in_flight: Option<u32>,
+    description: Option<&'a str>,
+    metadata: &'a BTreeMap<String, String>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+    revision: u64,
+}
+
+impl<'a> ConfigView<'a> {
+    fn new(endpoint: &'a Endpoint, revision: u64) -> Self {
+        Self {
+            id: &endpoint.id,
+            organisation_id: &endpoint.organisation_id,
+            url: &endpoint.url,
+            events: &endpoint.events,
+            http_method: endpoint.http_method,
+            is_enabled: endpoint.is_enabled,
+            max_retries: endpoint.max_retries(),
+            headers: &endpoint.headers,
+            entity_filters: &endpoint.entity_filters,
+            signing: endpoint.signing,
+            secret: None,
+            retry_policy: &endpoint.retry_policy,
+            timeout_ms: endpoint.timeout_ms,
+            rate_limit: endpoint.rate_limit,
+            max_in_flight: endpoint.max_in_flight,
+            description: endpoint.description.as_deref(),
+            metadata: &endpoint.metadata,
+            created_at: endpoint.created_at,
+            updated_at: endpoint.updated_at,
+            revision,
+        }
+    }
+
+    fn saved(saved: &'a Saved, secret: Option<String>) -> Self {
+        Self {
+            secret,
+            ..Self::new(&saved.endpoint, saved.revision)
+        }
+    }
+
+    /// Answers with the config and its `ETag`.
+    fn answer(&self) -> Response {
+        let tag = format!("\"{}\"", self.revision);
+        ([(header::ETAG, tag)], Json(self)).into_response()
+    }
+}
+
+/// Writes headers as an object; of a sealed value only what may be shown.
+fn shown_headers<S: Serializer>(headers: &[Header], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(headers.iter().map(|header| {
+        let shown = match &header.value {
+            HeaderValue::Value(value) => value,
+            HeaderValue::Sealed { shown, .. } => shown,
+        };
+        (&header.name, shown)
+    }))
+}
+
+/// Reads `If-Match`: the `ETag` of a config, or `*`.
+fn expected(headers: &HeaderMap, operation: &'static str) -> Result<Expected, Problem> {
+    let Some(value) = headers.get(header::IF_MATCH) else {
+        return Ok(Expected::Any);
+    };
+    let text = value.to_str().unwrap_or_default().trim();
+    let revision = text
+        .strip_prefix('"')
+        .and_then(|text| text.strip_suffix('"'));
+    match (text, revision.and_then(|revision| revision.parse().ok())) {
+        ("*", _) => Ok(Expected::Any),
+        (_, Some(revision)) => Ok(Expected::Revision(revision)),
+        (_, None) => Err(Problem::bad_request(
+            operation,
+            "If-Match: must be the ETag of the webhook config, such as \"7\"",
+        )),
+    }
+}
+
+impl Admin {
+    /// Waits until saved configs are in force. When they are not, their generated secrets are kept
+    /// for the request that repeats this one.
+    async fn configs_in_force(
+        &self,
+        saved: &[Saved],
+        operation: &'static str,
+    ) -> Result<(), Problem> {
+        let revision = saved.iter().map(|saved| saved.revision).max().unwrap_or(0);
+        let in_force = self.following.endpoints_in_force(revision, operation).await;
+        if in_force.is_err() {
+            self.configs.not_told(saved.iter());
+        }
+        in_force
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderValue, header};
+
+    use super::expected;
+    use crate::saving::Expected;
+
+    #[test]
+    fn if_match_takes_an_etag_or_the_star() {
+        let read = |text: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::IF_MATCH, HeaderValue::from_static(text));
+            expected(&headers, "op").ok()
+        };
+
+        assert_eq!(read("\"7\""), Some(Expected::Revision(7)));
+        assert_eq!(read("*"), Some(Expected::Any));
+        for bad in ["", "7", "\"x\"", "\"", "W/\"7\"", "\"7\", \"8\""] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+        assert_eq!(expected(&HeaderMap::new(), "op").ok(), Some(Expected::Any));
+    }
+}

@@ -1,0 +1,69 @@
+//! The Admin API: webhook configs, tokens, and the log of attempts.
+//!
+//! What is saved is in force everywhere before it is answered: a config waits for every living
+//! fan-out and admin replica, a token for ingest and admin. Reading is done in memory, from watches
+//! of the buckets; the log is read from the attempt store. No secret leaves the service, but for a
+//! generated one in the answer that tells of it.
+
+mod api;
+mod config;
+mod following;
+mod metrics;
+mod operator;
+mod saving;
+mod secrets;
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use attempt_store::AttemptStore;
+use axum::Router;
+use domain::time::Timestamp;
+use http_api::{auth::Guard, host::Parts};
+
+pub use crate::config::{Config, Settings};
+use crate::{following::Following, metrics::Instruments, saving::Configs};
+
+/// The name of the service in logs, heartbeats and metrics.
+pub const SERVICE: &str = "admin";
+
+/// What handlers share.
+#[derive(Debug)]
+struct Admin {
+    guard: Guard,
+    following: Following,
+    configs: Configs,
+    store: AttemptStore,
+}
+
+/// Starts the service's tasks on the parts' shutdown, puts the operator's token in force, and returns
+/// the service's routes.
+///
+/// # Errors
+/// When a bucket can't be opened, or the tokens can't be read or written.
+pub async fn start(
+    settings: &Settings,
+    store: AttemptStore,
+    parts: &Parts,
+) -> anyhow::Result<Router> {
+    let following = Following::start(parts).await?;
+    following::watch_store(&store, parts);
+    operator::put_in_force(&settings.operator_token, &following)
+        .await
+        .context("put the operator token in force")?;
+    let admin = Admin {
+        guard: Guard::new(Arc::clone(&following.tokens), following.in_force.clone()),
+        configs: Configs::new(settings, &following),
+        following,
+        store,
+    };
+    Ok(api::router(
+        Arc::new(admin),
+        &Arc::new(Instruments::new(&parts.metrics)),
+    ))
+}
+
+/// Returns the time now.
+fn now() -> Timestamp {
+    Timestamp::from_millis(lifecycle::clock::now_ms())
+}

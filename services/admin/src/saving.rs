@@ -1,0 +1,336 @@
+//! Saving configs: who owns a URL, and how concurrent savers meet.
+//!
+//! **Invariant:** an endpoint is written only under the revision that was read, and made only under
+//! the id that claimed its URL, so that of several savers one wins and the others see what it did. A
+//! claim that a crash left behind is taken over.
+
+mod plan;
+mod refusal;
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use domain::{
+    destination::Policy,
+    draft::{ConfigDraft, Context, url_key},
+    endpoint::Endpoint,
+    name::{EndpointId, OrganisationId},
+};
+use jetstream::{
+    bucket,
+    endpoint_bucket::{EndpointBucket, Endpoints, Stored},
+    sealing::Keyring,
+};
+use parking_lot::Mutex;
+
+pub(crate) use self::{plan::Target, refusal::Refusal};
+use crate::{Settings, following::Following, now, secrets};
+
+/// How often a save is tried again after somebody else's.
+const TRIES: usize = 10;
+/// How long a claim without its endpoint is given before it counts as left behind by a crash.
+const CLAIM_PATIENCE: Duration = Duration::from_secs(1);
+/// How often such a claim is looked at.
+const CLAIM_LOOK: Duration = Duration::from_millis(50);
+
+/// Saves configs.
+#[derive(Debug)]
+pub(crate) struct Configs {
+    bucket: EndpointBucket,
+    endpoints: Arc<Endpoints>,
+    keyring: Arc<Keyring>,
+    destinations: Arc<Policy>,
+    /// Endpoints whose generated secret was in an answer that turned into an error.
+    untold: Mutex<HashSet<EndpointId>>,
+}
+
+/// A config as it is saved.
+#[derive(Debug)]
+pub(crate) struct Saved {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) revision: u64,
+    /// Whether its secret was generated and has not been told yet.
+    pub(crate) is_untold: bool,
+}
+
+/// The revision that a request wants to change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Expected {
+    /// Whatever is there.
+    Any,
+    /// This one.
+    Revision(u64),
+}
+
+impl Expected {
+    fn check(self, revision: u64) -> Result<(), Refusal> {
+        match self {
+            Self::Revision(expected) if expected != revision => Err(Refusal::Changed),
+            Self::Any | Self::Revision(_) => Ok(()),
+        }
+    }
+}
+
+impl Configs {
+    pub(crate) fn new(settings: &Settings, following: &Following) -> Self {
+        Self {
+            bucket: following.endpoint_bucket.clone(),
+            endpoints: Arc::clone(&following.endpoints),
+            keyring: Arc::clone(&settings.keyring),
+            destinations: Arc::clone(&settings.destinations),
+            untold: Mutex::default(),
+        }
+    }
+
+    /// Saves a planned item.
+    pub(crate) async fn save(
+        &self,
+        organisation: &OrganisationId,
+        draft: &ConfigDraft,
+        target: &Target,
+    ) -> Result<Saved, Refusal> {
+        match target {
+            Target::Existing(id) => self.update(organisation, id, draft, Expected::Any).await,
+            Target::Url { key, known } => {
+                if let Some(id) = known {
+                    match self.update(organisation, id, draft, Expected::Any).await {
+                        Err(Refusal::NotFound) => {}
+                        settled => return settled,
+                    }
+                }
+                self.create(organisation, key, draft).await
+            }
+        }
+    }
+
+    /// Updates an endpoint; a draft that changes nothing writes nothing.
+    pub(crate) async fn update(
+        &self,
+        organisation: &OrganisationId,
+        id: &EndpointId,
+        draft: &ConfigDraft,
+        expected: Expected,
+    ) -> Result<Saved, Refusal> {
+        for _ in 0..TRIES {
+            let stored = self
+                .bucket
+                .get(organisation, id)
+                .await?
+                .ok_or(Refusal::NotFound)?;
+            expected.check(stored.revision)?;
+            let change = draft.apply(
+                Some(&stored.endpoint),
+                &self.context(organisation, id.clone()),
+            )?;
+            let sealed = secrets::seal(&self.keyring, Some(&stored.endpoint), change)?;
+            let mut endpoint = sealed.endpoint;
+            if endpoint == stored.endpoint {
+                let is_untold = self.untold.lock().remove(id);
+                return Ok(Saved {
+                    endpoint,
+                    revision: stored.revision,
+                    is_untold,
+                });
+            }
+            endpoint.updated_at = now();
+            let (old_key, new_key) = (url_key(&stored.endpoint.url), url_key(&endpoint.url));
+            if old_key != new_key {
+                self.take_url(organisation, &new_key, id).await?;
+            }
+            match self.bucket.update(&endpoint, stored.revision).await {
+                Ok(revision) => {
+                    if old_key != new_key {
+                        self.bucket.release_url(organisation, &old_key).await?;
+                    }
+                    let is_untold = self.untold.lock().remove(id) || sealed.is_generated;
+                    return Ok(Saved {
+                        endpoint,
+                        revision,
+                        is_untold,
+                    });
+                }
+                Err(bucket::Error::Conflict) if old_key != new_key => {
+                    self.bucket.release_url(organisation, &new_key).await?;
+                }
+                Err(bucket::Error::Conflict) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Refusal::Busy)
+    }
+
+    /// Makes an endpoint under the id that claims its URL, or updates the one that has it.
+    async fn create(
+        &self,
+        organisation: &OrganisationId,
+        key: &str,
+        draft: &ConfigDraft,
+    ) -> Result<Saved, Refusal> {
+        let own = new_id()?;
+        for _ in 0..TRIES {
+            let Some(id) = self.claim(organisation, key, &own).await? else {
+                continue;
+            };
+            if let Some(stored) = self.bucket.get(organisation, &id).await? {
+                if !has_key(&stored, key) {
+                    match self.release_if_left(organisation, key, &id).await {
+                        Ok(()) | Err(Refusal::UrlTaken) => continue,
+                        Err(refusal) => return Err(refusal),
+                    }
+                }
+                match self.update(organisation, &id, draft, Expected::Any).await {
+                    Err(Refusal::NotFound) => continue,
+                    settled => return settled,
+                }
+            }
+            let change = draft.apply(None, &self.context(organisation, id))?;
+            let sealed = secrets::seal(&self.keyring, None, change)?;
+            match self.bucket.create(&sealed.endpoint).await {
+                Ok(revision) => {
+                    let endpoint = sealed.endpoint;
+                    return Ok(Saved {
+                        endpoint,
+                        revision,
+                        is_untold: sealed.is_generated,
+                    });
+                }
+                Err(bucket::Error::Conflict) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Refusal::Busy)
+    }
+
+    /// Deletes an endpoint. Its URL is released first: what a crash leaves behind then is an endpoint
+    /// that can be deleted again, and not a claim of nothing.
+    pub(crate) async fn delete(
+        &self,
+        organisation: &OrganisationId,
+        id: &EndpointId,
+        expected: Expected,
+    ) -> Result<u64, Refusal> {
+        for _ in 0..TRIES {
+            let stored = self
+                .bucket
+                .get(organisation, id)
+                .await?
+                .ok_or(Refusal::NotFound)?;
+            expected.check(stored.revision)?;
+            let key = url_key(&stored.endpoint.url);
+            self.bucket.release_url(organisation, &key).await?;
+            match self
+                .bucket
+                .delete(organisation, id, Some(stored.revision))
+                .await
+            {
+                Ok(()) => {
+                    self.untold.lock().remove(id);
+                    return Ok(self.bucket.bucket().last_revision().await?);
+                }
+                // Somebody changed it meanwhile: it has its URL again until it is decided anew.
+                Err(bucket::Error::Conflict) => {
+                    self.claim(organisation, &key, id).await?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Refusal::Busy)
+    }
+
+    /// Returns a generated secret, once it can be told.
+    pub(crate) fn generated_secret(&self, saved: &Saved) -> Option<String> {
+        saved
+            .is_untold
+            .then(|| secrets::current(&self.keyring, &saved.endpoint))
+            .flatten()
+    }
+
+    /// Remembers generated secrets that an answer could not tell, for when the request is repeated.
+    pub(crate) fn not_told<'a>(&self, saved: impl Iterator<Item = &'a Saved>) {
+        let ids = saved
+            .filter(|saved| saved.is_untold)
+            .map(|saved| saved.endpoint.id.clone());
+        self.untold.lock().extend(ids);
+    }
+
+    /// Claims a URL for an endpoint that moves to it.
+    async fn take_url(
+        &self,
+        organisation: &OrganisationId,
+        key: &str,
+        id: &EndpointId,
+    ) -> Result<(), Refusal> {
+        if self
+            .holders(organisation)
+            .get(key)
+            .is_some_and(|holder| holder != id)
+        {
+            return Err(Refusal::UrlTaken);
+        }
+        for _ in 0..TRIES {
+            match self.claim(organisation, key, id).await? {
+                Some(holder) if holder == *id => return Ok(()),
+                Some(holder) => self.release_if_left(organisation, key, &holder).await?,
+                None => {}
+            }
+        }
+        Err(Refusal::Busy)
+    }
+
+    /// Claims a URL; returns who has it, or `None` if it was released at this very moment.
+    async fn claim(
+        &self,
+        organisation: &OrganisationId,
+        key: &str,
+        id: &EndpointId,
+    ) -> Result<Option<EndpointId>, Refusal> {
+        match self.bucket.claim_url(organisation, key, id).await {
+            Ok(holder) => Ok(Some(holder)),
+            Err(bucket::Error::Conflict) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Releases a claim that a crash left behind. One that is in use is in use within moments: its
+    /// endpoint is being made, or is moving to the URL.
+    ///
+    /// # Errors
+    /// [`Refusal::UrlTaken`] if the claim is in use.
+    async fn release_if_left(
+        &self,
+        organisation: &OrganisationId,
+        key: &str,
+        holder: &EndpointId,
+    ) -> Result<(), Refusal> {
+        let looks = CLAIM_PATIENCE.as_millis() / CLAIM_LOOK.as_millis();
+        for _ in 0..looks {
+            let stored = self.bucket.get(organisation, holder).await?;
+            if stored.is_some_and(|stored| has_key(&stored, key)) {
+                return Err(Refusal::UrlTaken);
+            }
+            tokio::time::sleep(CLAIM_LOOK).await;
+        }
+        tracing::info!({ telemetry::field::ENDPOINT_ID } = %holder, "claim of a url taken over");
+        self.bucket.release_url(organisation, key).await?;
+        Ok(())
+    }
+
+    fn context(&self, organisation: &OrganisationId, id: EndpointId) -> Context<'_> {
+        Context {
+            id,
+            organisation: organisation.clone(),
+            now: now(),
+            destination: &self.destinations,
+        }
+    }
+}
+
+fn has_key(stored: &Stored, key: &str) -> bool {
+    url_key(&stored.endpoint.url) == key
+}
+
+/// Makes an id for a new endpoint.
+fn new_id() -> Result<EndpointId, Refusal> {
+    format!("ep_{}", lifecycle::entropy::uuid_v7())
+        .parse()
+        .map_err(|_invalid| Refusal::Busy)
+}

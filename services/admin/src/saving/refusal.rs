@@ -1,0 +1,63 @@
+//! Why a config is not saved, and what is answered then.
+
+use domain::draft::Fault;
+use http_api::problem::Problem;
+use jetstream::{bucket, sealing};
+
+/// Why a config is not saved.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    /// There is no such config in the organisation.
+    #[error("there is no such webhook config")]
+    NotFound,
+    /// The config has another revision than `If-Match` names.
+    #[error("If-Match: the webhook config has been changed since")]
+    Changed,
+    /// Another config has the URL.
+    #[error("url: another webhook config has it")]
+    UrlTaken,
+    /// The request names one config or one URL twice.
+    #[error("{field}: is the same as in [{earlier}]")]
+    Doublet {
+        /// The field by which they are the same.
+        field: &'static str,
+        /// The place of the earlier item.
+        earlier: usize,
+    },
+    /// The request names another organisation.
+    #[error("organisationId: is not the organisation of the request")]
+    Foreign,
+    /// A field is wrong.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+    /// Somebody else keeps changing the same config.
+    #[error("the webhook config is being changed by somebody else, repeat the request")]
+    Busy,
+    /// The broker does not answer, or holds what can't be read.
+    #[error("not saved, repeat the request")]
+    Bucket(#[from] bucket::Error),
+    /// A secret can't be sealed.
+    #[error("secrets can't be sealed")]
+    Sealing(#[from] sealing::Error),
+}
+
+impl Refusal {
+    /// Makes the answer. `item` is what stands before a field's name, such as `[2].`.
+    pub(crate) fn problem(self, operation: &'static str, item: &str) -> Problem {
+        match self {
+            Self::NotFound if item.is_empty() => Problem::not_found(operation, self.to_string()),
+            Self::NotFound => Problem::not_found(operation, format!("{item}id: {self}")),
+            Self::Changed | Self::UrlTaken => Problem::conflict(operation, format!("{item}{self}")),
+            Self::Busy => Problem::conflict(operation, self.to_string()),
+            Self::Foreign => Problem::forbidden(operation, format!("{item}{self}")),
+            Self::Doublet { .. } | Self::Fault(_) => {
+                Problem::bad_request(operation, format!("{item}{self}"))
+            }
+            Self::Bucket(ref error) => {
+                tracing::warn!(error = %error, operation, "the broker did not take a change");
+                Problem::unavailable(operation, self.to_string())
+            }
+            Self::Sealing(ref error) => Problem::internal(operation, error),
+        }
+    }
+}

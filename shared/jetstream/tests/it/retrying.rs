@@ -1,0 +1,110 @@
+use std::time::Duration;
+
+use bytes::Bytes;
+use domain::{attempt::Trigger, event::BodyHash, job::Job, time::Timestamp};
+use jetstream::{
+    publisher::Publisher,
+    retry_lane::{Cargo, Waiting, message},
+    wire::{self, TraceHeaders},
+};
+use test_support::{NatsServer, eventually};
+
+use crate::broker;
+
+const BOUND: Duration = Duration::from_secs(20);
+
+#[tokio::test]
+async fn a_scheduled_job_comes_back_whole_when_it_is_due() {
+    let server = NatsServer::start();
+    let broker = broker(&server).await;
+    let publisher = Publisher::new(&broker);
+    let job = job(0);
+
+    publisher
+        .publish(message(&broker.names, &job, &cargo(), Waiting::Schedule))
+        .await
+        .unwrap();
+
+    let client = server.client().await;
+    let fired = eventually("the schedule fires", BOUND, async || {
+        let messages = client.messages("posthorn_RETRIES").await;
+        messages
+            .into_iter()
+            .find(|message| message.subject.starts_with("posthorn.retries."))
+            .ok_or("nothing on the retry lane")
+    })
+    .await;
+    let text = fired.header(wire::JOB_HEADER).unwrap();
+    assert_eq!(wire::job::decode(text).unwrap(), job);
+    assert_eq!(fired.body, "{\"a\": 1}");
+    assert_eq!(
+        fired.header("traceparent"),
+        Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+    );
+    assert!(now_ms() >= job.due.unwrap().millis());
+}
+
+#[tokio::test]
+async fn each_hold_of_an_attempt_has_a_schedule_of_its_own() {
+    let server = NatsServer::start();
+    let broker = broker(&server).await;
+    let publisher = Publisher::new(&broker);
+
+    for hold in 0..3 {
+        let message = message(&broker.names, &job(hold), &cargo(), Waiting::Schedule);
+        assert!(!publisher.publish(message).await.unwrap().duplicate);
+    }
+
+    let client = server.client().await;
+    eventually("all three fire", BOUND, async || {
+        let messages = client.messages("posthorn_RETRIES").await;
+        let fired = messages
+            .iter()
+            .filter(|m| m.subject.starts_with("posthorn.retries."))
+            .count();
+        if fired == 3 {
+            Ok(())
+        } else {
+            Err(format!("{fired} fired"))
+        }
+    })
+    .await;
+}
+
+fn job(hold: u32) -> Job {
+    Job {
+        id: "evt:1:ep_1".parse().unwrap(),
+        organisation: "acme".parse().unwrap(),
+        endpoint: "ep_1".parse().unwrap(),
+        revision: 1,
+        event: "evt:1".parse().unwrap(),
+        name: "a.b".parse().unwrap(),
+        category: None,
+        body_hash: BodyHash::of(b""),
+        accepted_at: Timestamp::from_millis(1),
+        attempt: 2,
+        retry: 1,
+        hold,
+        due: Some(Timestamp::from_millis(now_ms() + 1_500)),
+        trigger: Trigger::Retry,
+    }
+}
+
+fn cargo() -> Cargo {
+    Cargo {
+        body: Bytes::from_static(b"{\"a\": 1}"),
+        trace: TraceHeaders::new(
+            Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+            None,
+        ),
+        previous: None,
+    }
+}
+
+/// The wall clock, for a test that waits for a real broker.
+fn now_ms() -> i64 {
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
+    i64::try_from(now.as_millis()).unwrap()
+}

@@ -1,0 +1,24 @@
+//! End to end: what Posthorn promises, shown with the real binaries.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a panic with a message is how a test fails, in the functions that tests share too"
+)]
+
+mod delivers;
+mod dev;
+mod drains;
+mod refuses_bad_config;
+mod retries;
+mod secrets;
+mod survives_kill;
+mod tenants;
+
+use std::time::Duration;
+
+/// How long anything may take that needs no retry and no lost ack to be noticed.
+const BOUND: Duration = Duration::from_secs(30);
+
+/// A signing secret as a customer would bring it.
+const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";

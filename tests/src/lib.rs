@@ -1,0 +1,23 @@
+//! The whole of Posthorn as its users run it: real binaries, a real broker, a real store.
+//!
+//! Nothing here looks inside a service: what is checked goes over HTTP, over NATS, or is a file or an exit status.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "test equipment: a panic with a message is how a test fails"
+)]
+
+pub mod load;
+
+mod dev;
+mod organisation;
+mod process_table;
+mod service;
+mod stack;
+
+pub use dev::{Dev, broker_children};
+pub use organisation::{Delivered, Organisation};
+pub use process_table::process_runs;
+pub use service::Service;
+pub use stack::{Stack, Store};

@@ -1,0 +1,226 @@
+//! A whole installation: a broker, a store and the five services as processes.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use serde_json::json;
+use tempfile::TempDir;
+use test_support::{
+    BrokerClient, HttpClient, Launch, NatsServer, Postgres, ServiceProcess, Signal,
+};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::{Organisation, Service, service::Settings};
+
+/// The first operator token, which comes from configuration.
+const OPERATOR_TOKEN: &str = "operator-token-of-the-end-to-end-tests";
+/// 32 bytes in base64.
+const SECRETS_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+/// The longest that a service may take to drain; above the slowest receiver of any test.
+const DRAIN_BOUND: Duration = Duration::from_secs(30);
+
+// One installation is six processes: more at once would measure the machine's patience.
+static PLACES: Semaphore = Semaphore::const_new(2);
+static DATABASES: AtomicU32 = AtomicU32::new(0);
+
+/// Which attempt store the installation has.
+#[derive(Clone, Debug)]
+pub enum Store {
+    /// A file in the installation's folder.
+    Sqlite,
+    /// A new database in a cluster.
+    Postgres(Arc<Postgres>),
+}
+
+/// A running installation; everything is killed when it is dropped.
+#[derive(Debug)]
+pub struct Stack {
+    // In the order of their drops: services before what they use.
+    services: BTreeMap<Service, ServiceProcess>,
+    broker: NatsServer,
+    store: Store,
+    directory: TempDir,
+    client: HttpClient,
+    _place: SemaphorePermit<'static>,
+}
+
+impl Stack {
+    /// Starts an installation with SQLite and waits until all services are ready.
+    ///
+    /// # Panics
+    /// Panics when a service does not get ready.
+    pub async fn start() -> Self {
+        Self::start_with(Store::Sqlite, "info").await
+    }
+
+    /// Starts an installation and waits until all services are ready.
+    ///
+    /// # Panics
+    /// Panics when a service does not get ready.
+    pub async fn start_with(store: Store, log_filter: &str) -> Self {
+        let place = PLACES
+            .acquire()
+            .await
+            .expect("the semaphore is never closed");
+        let directory = tempfile::tempdir().expect("make a folder for the installation");
+        let broker = NatsServer::start();
+        let settings = Settings {
+            nats_url: broker.url(),
+            store_url: store_url(&store, directory.path()),
+            operator_token: OPERATOR_TOKEN.to_owned(),
+            secrets_key: SECRETS_KEY.to_owned(),
+            log_filter: log_filter.to_owned(),
+        };
+        let services = Service::ALL.map(|service| {
+            let mut launch = Launch::new(service.binary(), directory.path()).listening();
+            for (name, value) in service.variables(&settings) {
+                launch = launch.env(name, value);
+            }
+            (service, launch.spawn())
+        });
+        let services = BTreeMap::from(services);
+        let client = HttpClient::new("");
+        let mut stack = Self {
+            services,
+            broker,
+            store,
+            directory,
+            client,
+            _place: place,
+        };
+        stack.wait_ready().await;
+        stack
+    }
+
+    /// Waits until every service is ready, after a restart of the broker for example.
+    ///
+    /// # Panics
+    /// Panics when one does not get ready.
+    pub async fn wait_ready(&mut self) {
+        for service in self.services.values_mut() {
+            service.wait_ready().await;
+        }
+    }
+
+    /// Returns the process of a service, to signal, kill or restart it.
+    pub fn service(&mut self, service: Service) -> &mut ServiceProcess {
+        self.services
+            .get_mut(&service)
+            .expect("all five are there from the start")
+    }
+
+    /// Returns the base address of a service.
+    #[must_use]
+    pub fn url(&self, service: Service) -> String {
+        self.services[&service].url()
+    }
+
+    /// Returns the broker, to kill, pause or restart it.
+    pub fn broker(&mut self) -> &mut NatsServer {
+        &mut self.broker
+    }
+
+    /// Returns the broker without the right to stop it.
+    #[must_use]
+    pub fn broker_ref(&self) -> &NatsServer {
+        &self.broker
+    }
+
+    /// Returns the attempt store's kind.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Connects a client of the test's own to the broker.
+    pub async fn broker_client(&self) -> BrokerClient {
+        self.broker.client().await
+    }
+
+    /// Returns a client of the Admin API with the operator token.
+    #[must_use]
+    pub fn operator(&self) -> HttpClient {
+        self.client
+            .with_base(self.url(Service::Admin))
+            .with_token(OPERATOR_TOKEN)
+    }
+
+    /// Makes an organisation by giving it an admin's and a producer's token.
+    ///
+    /// # Panics
+    /// Panics when the Admin API refuses.
+    pub async fn organisation(&self, id: &str) -> Organisation {
+        let admin = self.token(id, "admin").await;
+        let producer = self.token(id, "producer").await;
+        Organisation::new(
+            id,
+            self.client
+                .with_base(self.url(Service::Admin))
+                .with_token(admin),
+            self.client
+                .with_base(self.url(Service::Ingest))
+                .with_token(producer),
+        )
+    }
+
+    /// Makes a token.
+    ///
+    /// # Panics
+    /// Panics when the Admin API refuses.
+    pub async fn token(&self, organisation: &str, role: &str) -> String {
+        let body = json!({"organisationId": organisation, "role": role, "name": format!("{role} of a test")});
+        let reply = self
+            .operator()
+            .post("/api/v2/admin/tokens", &body)
+            .await
+            .expect(201);
+        reply["token"]
+            .as_str()
+            .expect("a token is shown once")
+            .to_owned()
+    }
+
+    /// Returns the folder with the services' logs and, with SQLite, the store's file.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Drains all services, upstream first.
+    ///
+    /// # Panics
+    /// Panics when one does not exit with 0 in time.
+    pub async fn stop(mut self) {
+        for (service, process) in &mut self.services {
+            process.signal(Signal::Terminate);
+            let status = process.wait_exit(DRAIN_BOUND).await;
+            assert!(
+                status.success(),
+                "{service:?} exits with {status}: {}",
+                process.log()
+            );
+        }
+    }
+}
+
+/// Returns the file of a SQLite store in the installation's folder.
+fn sqlite_file(directory: &Path) -> PathBuf {
+    directory.join("attempts.db")
+}
+
+fn store_url(store: &Store, directory: &Path) -> String {
+    match store {
+        Store::Sqlite => format!("sqlite:{}", sqlite_file(directory).display()),
+        Store::Postgres(cluster) => {
+            let number = DATABASES.fetch_add(1, Ordering::Relaxed);
+            cluster.create_database(&format!("stack_{number}"))
+        }
+    }
+}
