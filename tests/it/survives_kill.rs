@@ -16,6 +16,8 @@ const EVENTS: usize = 2_000;
 const BATCH: usize = 10;
 /// A batch each 40 ms keeps events flowing for the eight seconds and more that the kills take.
 const BATCH_EVERY: Duration = Duration::from_millis(40);
+/// Long enough that a kill always finds attempts in flight.
+const ANSWER_TIME: Duration = Duration::from_millis(100);
 /// A broker that lost its consumer waits 30 s for an ack before it hands a message out again.
 const SETTLE_BOUND: Duration = Duration::from_secs(120);
 
@@ -71,6 +73,10 @@ async fn killing_delivery_repeats_what_it_cut_off_under_the_same_number() {
         }
     })
     .await;
+    assert!(
+        run.requests().len() > log.len(),
+        "the kills have cut attempts off"
+    );
     // What was cut off is a request without a record; a record without a request there cannot be.
     let requests = run.requests();
     let mut requests = counted(&requests);
@@ -123,12 +129,16 @@ async fn run(victims: &[Victim]) -> Run {
     }
 }
 
-/// Fails the first attempt of every twentieth event, so that retries live through the kills as well.
 fn answer(request: &Received) -> Answer {
+    Answer::status(status(request)).after(ANSWER_TIME)
+}
+
+/// Fails the first attempt of every hundredth event, so that retries live through the kills as well.
+fn status(request: &Received) -> u16 {
     if request.attempt() == 1 && request.event_id().ends_with("20") {
-        Answer::status(500)
+        500
     } else {
-        Answer::ok()
+        200
     }
 }
 
@@ -173,7 +183,7 @@ async fn wait_until_all_succeed(receiver: &Receiver, ids: &BTreeSet<String>) {
             let requests = receiver.requests();
             let succeeded: BTreeSet<&str> = requests
                 .iter()
-                .filter(|request| matches!(answer(request), Answer::Reply { status: 200, .. }))
+                .filter(|request| status(request) == 200)
                 .map(Received::event_id)
                 .collect();
             let missing: Vec<&String> = ids

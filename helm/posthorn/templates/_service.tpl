@@ -1,6 +1,5 @@
 {{/*
-One template for all five services. Each knows only the settings that it reads: a process refuses to
-start with a POSTHORN_ variable that it does not know.
+One template for all five services. Secrets and egress settings go only to the services that use them.
 */}}
 
 {{/* What the services are, and which settings each takes besides the shared ones. */}}
@@ -70,7 +69,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
   value: {{ join "," $root.Values.egress.allow | quote }}
 {{- end }}
 {{- if .values.places }}
-- name: POSTHORN_DELIVERY_PLACES
+- name: {{ printf "POSTHORN_%s_PLACES" (upper (replace "-" "_" .service)) }}
   value: {{ .values.places | quote }}
 {{- end }}
 {{- end }}
@@ -90,7 +89,7 @@ metadata:
 spec:
   terminationGracePeriodSeconds: 75
   automountServiceAccountToken: false
-  # Kubernetes would otherwise add POSTHORN_…_SERVICE_HOST and the like, which the processes refuse.
+  # Kubernetes would otherwise add POSTHORN_…_SERVICE_HOST and the like to every process.
   enableServiceLinks: false
   securityContext:
     runAsNonRoot: true

@@ -67,7 +67,11 @@ impl Following {
         let in_force = presence.gate();
         let shutdown = &parts.shutdown;
         shutdown.spawn_infallible("heartbeat", presence.run(shutdown.draining()));
-        shutdown.spawn_work(parts.readiness.follow("configs", in_force.clone()));
+        shutdown.spawn_work(
+            parts
+                .readiness
+                .follow("endpoints and tokens", in_force.clone()),
+        );
         Ok(Self {
             endpoint_bucket,
             endpoints,

@@ -29,6 +29,8 @@ use crate::{Settings, following::Following, now, secrets};
 const TRIES: usize = 10;
 /// How long a claim without its endpoint is given before it counts as left behind by a crash.
 const CLAIM_PATIENCE: Duration = Duration::from_secs(1);
+/// How long a save waits for its turn.
+const TURN_PATIENCE: Duration = Duration::from_secs(5);
 /// How often such a claim is looked at.
 const CLAIM_LOOK: Duration = Duration::from_millis(50);
 
@@ -41,6 +43,8 @@ pub(crate) struct Configs {
     destinations: Arc<Policy>,
     /// Endpoints whose generated secret was in an answer that turned into an error.
     untold: Mutex<HashSet<EndpointId>>,
+    /// Lets one write of this replica after the other, so that only replicas contend.
+    turn: tokio::sync::Mutex<()>,
 }
 
 /// A config as it is saved.
@@ -78,6 +82,7 @@ impl Configs {
             keyring: Arc::clone(&settings.keyring),
             destinations: Arc::clone(&settings.destinations),
             untold: Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
         }
     }
 
@@ -88,11 +93,18 @@ impl Configs {
         draft: &ConfigDraft,
         target: &Target,
     ) -> Result<Saved, Refusal> {
+        let _turn = self.turn().await?;
         match target {
-            Target::Existing(id) => self.update(organisation, id, draft, Expected::Any).await,
+            Target::Existing(id) => {
+                self.update_in_turn(organisation, id, draft, Expected::Any)
+                    .await
+            }
             Target::Url { key, known } => {
                 if let Some(id) = known {
-                    match self.update(organisation, id, draft, Expected::Any).await {
+                    match self
+                        .update_in_turn(organisation, id, draft, Expected::Any)
+                        .await
+                    {
                         Err(Refusal::NotFound) => {}
                         settled => return settled,
                     }
@@ -104,6 +116,24 @@ impl Configs {
 
     /// Updates an endpoint; a draft that changes nothing writes nothing.
     pub(crate) async fn update(
+        &self,
+        organisation: &OrganisationId,
+        id: &EndpointId,
+        draft: &ConfigDraft,
+        expected: Expected,
+    ) -> Result<Saved, Refusal> {
+        let _turn = self.turn().await?;
+        self.update_in_turn(organisation, id, draft, expected).await
+    }
+
+    /// Waits until no other write of this replica is under way.
+    async fn turn(&self) -> Result<tokio::sync::MutexGuard<'_, ()>, Refusal> {
+        tokio::time::timeout(TURN_PATIENCE, self.turn.lock())
+            .await
+            .map_err(|_elapsed| Refusal::Busy)
+    }
+
+    async fn update_in_turn(
         &self,
         organisation: &OrganisationId,
         id: &EndpointId,
@@ -139,7 +169,7 @@ impl Configs {
             match self.bucket.update(&endpoint, stored.revision).await {
                 Ok(revision) => {
                     if old_key != new_key {
-                        self.bucket.release_url(organisation, &old_key).await?;
+                        self.leave_url(organisation, &old_key).await;
                     }
                     let is_untold = self.untold.lock().remove(id) || sealed.is_generated;
                     return Ok(Saved {
@@ -149,7 +179,7 @@ impl Configs {
                     });
                 }
                 Err(bucket::Error::Conflict) if old_key != new_key => {
-                    self.bucket.release_url(organisation, &new_key).await?;
+                    self.leave_url(organisation, &new_key).await;
                 }
                 Err(bucket::Error::Conflict) => {}
                 Err(error) => return Err(error.into()),
@@ -177,7 +207,10 @@ impl Configs {
                         Err(refusal) => return Err(refusal),
                     }
                 }
-                match self.update(organisation, &id, draft, Expected::Any).await {
+                match self
+                    .update_in_turn(organisation, &id, draft, Expected::Any)
+                    .await
+                {
                     Err(Refusal::NotFound) => continue,
                     settled => return settled,
                 }
@@ -208,6 +241,7 @@ impl Configs {
         id: &EndpointId,
         expected: Expected,
     ) -> Result<u64, Refusal> {
+        let _turn = self.turn().await?;
         for _ in 0..TRIES {
             let stored = self
                 .bucket
@@ -287,6 +321,14 @@ impl Configs {
             Ok(holder) => Ok(Some(holder)),
             Err(bucket::Error::Conflict) => Ok(None),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Releases a URL that an endpoint does not have any more. A claim that stays is taken over by
+    /// whoever wants the URL.
+    async fn leave_url(&self, organisation: &OrganisationId, key: &str) {
+        if let Err(error) = self.bucket.release_url(organisation, key).await {
+            tracing::info!(error = %error, "claim of a url not released");
         }
     }
 

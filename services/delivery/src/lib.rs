@@ -16,6 +16,7 @@ mod worker;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use http_api::host::Parts;
 use jetstream::{
     Broker, bucket,
     consumer::{Gate, Pull},
@@ -24,8 +25,7 @@ use jetstream::{
     publisher::Publisher,
     subject::Durable,
 };
-use lifecycle::{Readiness, Shutdown};
-use telemetry::Metrics;
+use lifecycle::Shutdown;
 use tokio::sync::watch;
 
 pub use crate::config::{Config, Settings, places};
@@ -43,13 +43,13 @@ pub const SERVICE: &str = "delivery";
 ///
 /// # Errors
 /// When a bucket can't be opened or the HTTP client can't be made.
-pub async fn start(
-    settings: &Settings,
-    broker: &Broker,
-    shutdown: &Shutdown,
-    readiness: &Readiness,
-    metrics: &Metrics,
-) -> anyhow::Result<()> {
+pub async fn start(settings: &Settings, parts: &Parts) -> anyhow::Result<()> {
+    let Parts {
+        broker,
+        shutdown,
+        readiness,
+        metrics,
+    } = parts;
     let (targets, in_force) = targets(settings, broker, shutdown).await?;
     shutdown.spawn_work(readiness.follow("endpoints", in_force.clone()));
     let publisher = Publisher::new(broker);

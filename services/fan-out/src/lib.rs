@@ -12,16 +12,15 @@ mod worker;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use http_api::host::Parts;
 use jetstream::{
-    Broker, bucket,
+    bucket,
     consumer::{Gate, Pull},
     endpoint_bucket::EndpointBucket,
     presence::Presence,
     publisher::Publisher,
     subject::Durable,
 };
-use lifecycle::{Readiness, Shutdown};
-use telemetry::Metrics;
 
 pub use crate::config::{Config, Settings};
 use crate::{directory::Directory, worker::Worker};
@@ -33,13 +32,13 @@ pub const SERVICE: &str = "fan-out";
 ///
 /// # Errors
 /// When a bucket of the broker can't be opened.
-pub async fn start(
-    settings: &Settings,
-    broker: &Broker,
-    shutdown: &Shutdown,
-    readiness: &Readiness,
-    metrics: &Metrics,
-) -> anyhow::Result<()> {
+pub async fn start(settings: &Settings, parts: &Parts) -> anyhow::Result<()> {
+    let Parts {
+        broker,
+        shutdown,
+        readiness,
+        metrics,
+    } = parts;
     let endpoints = EndpointBucket::open(broker)
         .await
         .context("open the endpoints bucket")?;

@@ -18,18 +18,9 @@ fn main() -> ExitCode {
 }
 
 async fn serve(config: Config) -> anyhow::Result<()> {
-    host::run(
-        SERVICE,
-        &config.common,
-        async |Parts {
-                   broker,
-                   shutdown,
-                   readiness,
-                   metrics,
-               }| {
-            fan_out::start(&config.settings, &broker, &shutdown, &readiness, &metrics).await?;
-            Ok(Router::new())
-        },
-    )
+    host::run(SERVICE, &config.common, async |parts: Parts| {
+        fan_out::start(&config.settings, &parts).await?;
+        Ok(Router::new())
+    })
     .await
 }

@@ -13,15 +13,13 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use axum::{Router, routing::post};
 use domain::event::EVENT_MAX_BYTES;
-use http_api::auth::Guard;
+use http_api::{auth::Guard, host::Parts};
 use jetstream::{
     Broker, bucket,
     presence::Presence,
     publisher::Publisher,
     token_bucket::{TokenBucket, Tokens},
 };
-use lifecycle::{Readiness, Shutdown};
-use telemetry::Metrics;
 
 pub use crate::config::Config;
 use crate::metrics::Instruments;
@@ -43,12 +41,13 @@ struct Ingest {
 ///
 /// # Errors
 /// When a bucket of the broker can't be opened.
-pub async fn start(
-    broker: &Broker,
-    shutdown: &Shutdown,
-    readiness: &Readiness,
-    metrics: &Metrics,
-) -> anyhow::Result<Router> {
+pub async fn start(parts: &Parts) -> anyhow::Result<Router> {
+    let Parts {
+        broker,
+        shutdown,
+        readiness,
+        metrics,
+    } = parts;
     let bucket = TokenBucket::open(broker)
         .await
         .context("open the tokens bucket")?;

@@ -17,15 +17,8 @@ fn main() -> ExitCode {
 }
 
 async fn serve(config: Config) -> anyhow::Result<()> {
-    host::run(
-        SERVICE,
-        &config.common,
-        async |Parts {
-                   broker,
-                   shutdown,
-                   readiness,
-                   metrics,
-               }| { ingest::start(&broker, &shutdown, &readiness, &metrics).await },
-    )
+    host::run(SERVICE, &config.common, async |parts: Parts| {
+        ingest::start(&parts).await
+    })
     .await
 }

@@ -13,15 +13,16 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use attempt_store::AttemptStore;
+use domain::time::Timestamp;
+use http_api::host::Parts;
 use jetstream::{
     Broker,
     consumer::{Delivery, Gate, Pull, Settlement},
     subject::Durable,
 };
-use lifecycle::{Readiness, Shutdown};
-use telemetry::Metrics;
+use lifecycle::Shutdown;
 
-pub use crate::config::Config;
+pub use crate::config::{Config, Settings};
 use crate::{archive::Archive, metrics::Instruments, records::Records, writing::Patience};
 
 /// The name of the service in logs and metrics.
@@ -31,18 +32,22 @@ pub const SERVICE: &str = "log-writer";
 const RECORD_PLACES: usize = 64;
 /// How many events may be under way into the archive.
 const ARCHIVE_PLACES: usize = 4_096;
+/// How often expired days are dropped.
+const EXPIRE_EVERY: Duration = Duration::from_secs(3_600);
 /// How often the store is asked whether it is there.
 const PING_EVERY: Duration = Duration::from_secs(2);
 
 /// Starts the service's tasks on `shutdown`.
-pub fn start(
-    store: &AttemptStore,
-    broker: &Broker,
-    shutdown: &Shutdown,
-    readiness: &Readiness,
-    metrics: &Metrics,
-) {
+pub fn start(settings: &Settings, store: &AttemptStore, parts: &Parts) {
+    let Parts {
+        broker,
+        shutdown,
+        readiness,
+        metrics,
+    } = parts;
     let instruments = Arc::new(Instruments::new(metrics));
+    let expiring = expire(store.clone(), settings.retention, shutdown);
+    shutdown.spawn_infallible("retention", expiring);
     let patience = Patience::new(shutdown.draining());
     shutdown.spawn_work(readiness.follow("store", patience.reachable()));
     shutdown.spawn_infallible(
@@ -94,6 +99,29 @@ where
     shutdown.spawn(name, async move {
         pull.run(&broker, handler).await.context("pull")
     });
+}
+
+/// Drops the days that are older than the retention, every hour until the drain.
+fn expire(
+    store: AttemptStore,
+    retention: Duration,
+    shutdown: &Shutdown,
+) -> impl Future<Output = ()> + use<> {
+    let draining = shutdown.draining();
+    async move {
+        while !draining.is_cancelled() {
+            let now = Timestamp::from_millis(lifecycle::clock::now_ms());
+            match store.drop_expired(now, retention).await {
+                Ok(0) => {}
+                Ok(days) => tracing::info!(days, "dropped expired days from the attempt store"),
+                Err(error) => tracing::warn!(error = %error, "expired days were not dropped"),
+            }
+            tokio::select! {
+                () = draining.cancelled() => {}
+                () = tokio::time::sleep(EXPIRE_EVERY) => {}
+            }
+        }
+    }
 }
 
 /// Asks the store whether it is there, until the drain.

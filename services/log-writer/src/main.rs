@@ -20,21 +20,12 @@ fn main() -> ExitCode {
 }
 
 async fn serve(config: Config) -> anyhow::Result<()> {
-    host::run(
-        SERVICE,
-        &config.common,
-        async |Parts {
-                   broker,
-                   shutdown,
-                   readiness,
-                   metrics,
-               }| {
-            let store = AttemptStore::open(config.store_url.expose(), Options::default())
-                .await
-                .context("open the attempt store")?;
-            log_writer::start(&store, &broker, &shutdown, &readiness, &metrics);
-            Ok(Router::new())
-        },
-    )
+    host::run(SERVICE, &config.common, async |parts: Parts| {
+        let store = AttemptStore::open(config.store_url.expose(), Options::default())
+            .await
+            .context("open the attempt store")?;
+        log_writer::start(&config.settings, &store, &parts);
+        Ok(Router::new())
+    })
     .await
 }

@@ -66,29 +66,23 @@ async fn serve(mut config: DevConfig, arguments: Arguments) -> anyhow::Result<()
         let store = AttemptStore::open(&store_url, attempt_store::Options::default())
             .await
             .context("open the attempt store")?;
-        let Parts {
-            broker,
-            shutdown,
-            readiness,
-            metrics,
-        } = &parts;
-        fan_out::start(&config.fan_out, broker, shutdown, readiness, metrics).await?;
+        fan_out::start(&config.fan_out, &parts).await?;
         let delivery = delivery::Settings {
             places: config.delivery_places,
             keyring: Arc::clone(&keyring),
             destinations: Arc::clone(&config.destinations),
         };
-        delivery::start(&delivery, broker, shutdown, readiness, metrics).await?;
-        log_writer::start(&store, broker, shutdown, readiness, metrics);
+        delivery::start(&delivery, &parts).await?;
+        log_writer::start(&config.log_writer, &store, &parts);
         let admin = admin::Settings {
             operator_token: operator_token.clone(),
             keyring: Arc::clone(&keyring),
             destinations: Arc::clone(&config.destinations),
         };
         let admin = admin::start(&admin, store, &parts).await?;
-        let ingest = ingest::start(broker, shutdown, readiness, metrics).await?;
-        let announced = announce(readiness.clone(), data.clone(), ready);
-        shutdown.spawn_work(announced);
+        let ingest = ingest::start(&parts).await?;
+        let announced = announce(parts.readiness.clone(), data.clone(), ready);
+        parts.shutdown.spawn_work(announced);
         Ok(admin.merge(ingest))
     })
     .await;

@@ -202,8 +202,8 @@ fn sqlite_verdict(code: &str) -> Verdict {
     match code.parse::<u32>().map(|code| code & 0xff) {
         // Too big, constraint, type mismatch.
         Ok(18..=20) => Verdict::Row,
-        // Busy, locked, out of memory, interrupted, I/O, full, cannot open, locking protocol, schema changed.
-        Ok(5 | 6 | 7 | 9 | 10 | 13 | 14 | 15 | 17) => Verdict::Later,
+        // Busy, locked, out of memory, interrupted, I/O, full, locking protocol, schema changed.
+        Ok(5 | 6 | 7 | 9 | 10 | 13 | 15 | 17) => Verdict::Later,
         _ => Verdict::Unusable,
     }
 }
@@ -230,6 +230,7 @@ mod tests {
         assert_eq!(postgres_verdict("42P01"), Verdict::Unusable);
         assert_eq!(postgres_verdict(""), Verdict::Unusable);
         assert_eq!(sqlite_verdict("1"), Verdict::Unusable);
+        assert_eq!(sqlite_verdict("14"), Verdict::Unusable);
         assert_eq!(sqlite_verdict("26"), Verdict::Unusable);
     }
 

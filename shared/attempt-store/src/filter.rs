@@ -13,7 +13,7 @@ use crate::record::RECORD_ID_MAX_BYTES;
 pub const PAGE_LIMIT: u32 = 100;
 /// Up to how many records are counted: [`AttemptPage::total_count`](crate::AttemptPage) is exact below it,
 /// and means "this many or more" at it, so that a count costs milliseconds however long the log is.
-pub const COUNT_LIMIT: u64 = 100_000;
+pub const COUNT_LIMIT: u64 = 10_000;
 
 /// Which attempts are asked for: those that satisfy everything that is set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

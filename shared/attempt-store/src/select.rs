@@ -151,7 +151,11 @@ impl Query {
             }
         }
         // As a constant, because the index of failures is used only where the query's text implies its condition.
-        if let Some(success) = filter.success {
+        // A status that is no 2xx is a failure's, so looking for one need not pass by the successes.
+        let failed = filter
+            .response_status
+            .filter(|status| !(200..300).contains(status));
+        if let Some(success) = filter.success.or(failed.map(|_| false)) {
             self.push(joint.next());
             self.push(if success {
                 "success = true"
@@ -209,6 +213,20 @@ mod tests {
                 Value::Number(101)
             ]
         );
+    }
+
+    #[test]
+    fn a_status_of_failures_is_looked_for_among_failures() {
+        let text = |status| {
+            let filter = Filter {
+                response_status: Some(status),
+                ..Filter::default()
+            };
+            count(&filter).text
+        };
+
+        assert!(text(503).contains("response_status = $1 and success = false"));
+        assert!(!text(204).contains("success"));
     }
 
     #[test]

@@ -4,7 +4,7 @@ mod read;
 mod retention;
 mod write;
 
-use std::str::FromStr as _;
+use std::{str::FromStr as _, time::Duration};
 
 use sqlx::{
     ConnectOptions as _, Sqlite, SqlitePool, Transaction,
@@ -75,11 +75,14 @@ async fn connect_writer(
     connect: &SqliteConnectOptions,
 ) -> Result<SqlitePool, OpenError> {
     const TRIES: u32 = 50;
+    const PAUSE: Duration = Duration::from_millis(20);
     let mut tries = 0;
     loop {
         tries += 1;
         match pool.clone().connect_with(connect.clone()).await {
-            Err(error) if verdict(&error) == Verdict::Later && tries < TRIES => {}
+            Err(error) if verdict(&error) == Verdict::Later && tries < TRIES => {
+                tokio::time::sleep(PAUSE).await;
+            }
             result => return Ok(result?),
         }
     }

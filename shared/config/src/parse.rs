@@ -125,6 +125,27 @@ fn span_of(text: &str) -> Option<Duration> {
     number.checked_mul(unit_s).map(Duration::from_secs)
 }
 
+/// Takes a size with a unit: `512MiB` or `2GiB`, of at least `least` bytes.
+pub fn size(least: u64) -> impl Fn(&str) -> Result<u64, Invalid> {
+    move |text| {
+        size_of(text)
+            .filter(|bytes| *bytes >= least)
+            .ok_or_else(|| {
+                must(format!(
+                    "be a size such as 512MiB or 2GiB of at least {least} bytes"
+                ))
+            })
+    }
+}
+
+fn size_of(text: &str) -> Option<u64> {
+    let (number, unit) = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)]
+        .into_iter()
+        .find_map(|(unit, bytes)| Some((text.strip_suffix(unit)?, bytes)))?;
+    let number: u64 = number.parse().ok()?;
+    number.checked_mul(unit)
+}
+
 /// Takes one of the given words.
 pub fn choice<T: Clone>(words: &[(&'static str, T)]) -> impl Fn(&str) -> Result<T, Invalid> {
     move |text| {

@@ -7,6 +7,9 @@ use crate::{parse, reader::Reader};
 #[cfg(test)]
 mod tests;
 
+/// The smallest limit of a stream, in bytes: room for one batch of records and for one event.
+const LEAST_STREAM_BYTES: u64 = 16 * 1024 * 1024;
+
 /// The settings that every service has.
 #[derive(Debug, Clone)]
 pub struct Common {
@@ -35,6 +38,10 @@ pub struct Nats {
     pub prefix: String,
     /// Replicas of streams and buckets: 1, 3 or 5.
     pub replicas: usize,
+    /// The most bytes of accepted events on the broker; `None` leaves it to the broker.
+    pub events_max_bytes: Option<u64>,
+    /// The most bytes of attempt records that wait for the store; `None` leaves it to the broker.
+    pub attempts_max_bytes: Option<u64>,
 }
 
 /// What is logged, and how.
@@ -77,6 +84,9 @@ impl Nats {
                 1,
                 parse::choice(&[("1", 1), ("3", 3), ("5", 5)]),
             ),
+            events_max_bytes: reader.optional("EVENTS_MAX_BYTES", parse::size(LEAST_STREAM_BYTES)),
+            attempts_max_bytes: reader
+                .optional("ATTEMPTS_MAX_BYTES", parse::size(LEAST_STREAM_BYTES)),
         }
     }
 }

@@ -8,8 +8,10 @@ use crate::source::PREFIX;
 /// no fault.
 pub(crate) const ALL: &[&str] = &[
     "ALLOW_HTTP",
+    "ATTEMPTS_MAX_BYTES",
     "DELIVERY_PLACES",
     "EGRESS_ALLOW",
+    "EVENTS_MAX_BYTES",
     "FAN_OUT_PLACES",
     "LISTEN",
     "LOG",

@@ -12,7 +12,7 @@ use serde::{Deserialize, de::IgnoredAny};
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
-pub use self::form::{HeaderPairs, SecretText};
+use self::form::{HeaderPairs, SecretText};
 use crate::{
     destination,
     endpoint::{Endpoint, Method, TIMEOUT_DEFAULT_MS},

@@ -68,7 +68,12 @@ where
     let broker = Broker::connect(&options(&common.nats), service)
         .await
         .context("connect to the broker")?;
-    topology::ensure(&broker, &topology::Limits::default())
+    let limits = topology::Limits {
+        events_max_bytes: common.nats.events_max_bytes,
+        attempts_max_bytes: common.nats.attempts_max_bytes,
+        ..topology::Limits::default()
+    };
+    topology::ensure(&broker, &limits)
         .await
         .context("make the topology")?;
     shutdown.spawn_work(follow_connection(&broker, &readiness, &shutdown));

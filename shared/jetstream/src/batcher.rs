@@ -146,32 +146,29 @@ mod tests {
     use domain::batch::Limits;
     use parking_lot::Mutex;
 
-    use super::new;
+    use super::{Dropped, new};
+
+    const LIMITS: Limits = Limits {
+        items: 3,
+        bytes: 1_000,
+        age: Duration::from_millis(5),
+    };
 
     #[tokio::test(start_paused = true)]
     async fn items_are_told_when_their_batch_is_stored() {
-        let limits = Limits {
-            items: 3,
-            bytes: 1_000,
-            age: Duration::from_millis(5),
-        };
-        let (batcher, batches) = new::<u32>(limits);
+        let (batcher, batches) = new::<u32>(LIMITS);
         let seen = Arc::new(Mutex::new(Vec::new()));
-        let task = tokio::spawn(batches.run(2, {
-            let seen = Arc::clone(&seen);
-            move |batch| {
-                seen.lock().push(batch);
-                std::future::ready(true)
-            }
-        }));
-
-        let given = (0..7).map(|n| {
-            let batcher = batcher.clone();
-            async move { batcher.store(n, 1).await }
+        let kept = Arc::clone(&seen);
+        let running = batches.run(2, move |batch| {
+            kept.lock().push(batch);
+            std::future::ready(true)
         });
-        let results = futures::future::join_all(given).await;
-        drop(batcher);
-        task.await.unwrap();
+        let giving = async move {
+            let given = (0..7).map(|n| batcher.store(n, 1));
+            futures::future::join_all(given).await
+        };
+
+        let ((), results) = futures::future::join(running, giving).await;
 
         assert!(results.iter().all(Result::is_ok));
         assert_eq!(*seen.lock(), [vec![0, 1, 2], vec![3, 4, 5], vec![6]]);
@@ -179,16 +176,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn items_of_a_batch_that_was_not_stored_are_told_so() {
-        let limits = Limits {
-            items: 3,
-            bytes: 1_000,
-            age: Duration::from_millis(5),
-        };
-        let (batcher, batches) = new::<u32>(limits);
-        let task = tokio::spawn(batches.run(1, |_| std::future::ready(false)));
+        let (batcher, batches) = new::<u32>(LIMITS);
+        let running = batches.run(1, |_| std::future::ready(false));
+        let giving = async move { batcher.store(1, 1).await };
 
-        assert!(batcher.store(1, 1).await.is_err());
-        drop(batcher);
-        task.await.unwrap();
+        let ((), result) = futures::future::join(running, giving).await;
+
+        assert_eq!(result, Err(Dropped));
     }
 }

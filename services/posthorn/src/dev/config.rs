@@ -14,6 +14,7 @@ pub(crate) struct DevConfig {
     pub(crate) common: Common,
     pub(crate) fan_out: fan_out::Settings,
     pub(crate) delivery_places: usize,
+    pub(crate) log_writer: log_writer::Settings,
     pub(crate) destinations: Arc<Policy>,
     /// The broker's binary, if it is not to be looked for.
     pub(crate) nats_server: Option<PathBuf>,
@@ -30,6 +31,7 @@ impl DevConfig {
         let common = Common::read(&mut reader, listen);
         let fan_out = fan_out::Settings::read(&mut reader);
         let delivery_places = delivery::places(&mut reader);
+        let log_writer = log_writer::Settings::read(&mut reader);
         let allow_http = reader.or_default("ALLOW_HTTP", true, parse::boolean);
         let open = reader.optional("EGRESS_ALLOW", parse::egress_allow);
         let nats_server = reader.optional("NATS_SERVER", parse::file);
@@ -46,6 +48,7 @@ impl DevConfig {
                 common,
                 fan_out,
                 delivery_places,
+                log_writer,
                 destinations: Arc::new(Policy {
                     allow_http,
                     networks,

@@ -29,7 +29,7 @@ create table attempts (
 create index attempts_created_at on attempts (created_at, id);
 create index attempts_organisation on attempts (organisation_id, created_at);
 create index attempts_endpoint on attempts (endpoint_id, created_at);
-create index attempts_event on attempts (event_id);
+create index attempts_event on attempts (event_id, created_at);
 create index attempts_failures on attempts (organisation_id, created_at) where success = false;
 
 -- The archive of event bodies: each body once for each day on which it was accepted, as in PostgreSQL.

@@ -12,19 +12,23 @@ use crate::{
     record::{ArchivedEvent, encoding_name, headers_json, storable, storable_text},
 };
 
+// The arrays are unnested in the select list: as a table function each would be copied to a tuple store first.
 const INSERT_ATTEMPTS: &str = "insert into attempts (created_at, id, organisation_id, endpoint_id, \
     job_id, event_id, body_hash, event_category, event_name, attempt, triggered_by, success, error_kind, \
     error_message, url, http_method, request_headers, response_status, response_headers, response_body, \
     response_body_encoding, duration_ms, next_attempt_at, trace_id) \
-    select unnest($1::timestamptz[]), unnest($2::text[]), unnest($3::text[]), unnest($4::text[]), unnest($5::text[]), unnest($6::text[]), \
-    unnest($7::bytea[]), unnest($8::text[]), unnest($9::text[]), unnest($10::bigint[]), unnest($11::text[]), unnest($12::boolean[]), unnest($13::text[]), \
-    unnest($14::text[]), unnest($15::text[]), unnest($16::text[]), unnest($17::text[]), unnest($18::integer[]), unnest($19::text[]), unnest($20::text[]), \
-    unnest($21::text[]), unnest($22::bigint[]), unnest($23::timestamptz[]), unnest($24::text[]) on conflict do nothing";
+    select unnest($1::timestamptz[]), unnest($2::text[]), unnest($3::text[]), unnest($4::text[]), \
+    unnest($5::text[]), unnest($6::text[]), unnest($7::bytea[]), unnest($8::text[]), unnest($9::text[]), \
+    unnest($10::bigint[]), unnest($11::text[]), unnest($12::boolean[]), unnest($13::text[]), \
+    unnest($14::text[]), unnest($15::text[]), unnest($16::text[]), unnest($17::text[]), \
+    unnest($18::integer[]), unnest($19::text[]), unnest($20::text[]), unnest($21::text[]), \
+    unnest($22::bigint[]), unnest($23::timestamptz[]), unnest($24::text[]) on conflict do nothing";
 
 const INSERT_BODIES: &str = "insert into event_bodies (accepted_on, organisation_id, event_id, \
     body_hash, accepted_at, event_name, event_category, source_id, body) \
-    select unnest($1::date[]), unnest($2::text[]), unnest($3::text[]), unnest($4::bytea[]), unnest($5::timestamptz[]), unnest($6::text[]), \
-    unnest($7::text[]), unnest($8::text[]), unnest($9::bytea[]) on conflict do nothing";
+    select unnest($1::date[]), unnest($2::text[]), unnest($3::text[]), unnest($4::bytea[]), \
+    unnest($5::timestamptz[]), unnest($6::text[]), unnest($7::text[]), unnest($8::text[]), \
+    unnest($9::bytea[]) on conflict do nothing";
 
 impl PostgresStore {
     pub(crate) async fn insert_attempts(

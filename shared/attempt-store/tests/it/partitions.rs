@@ -110,12 +110,11 @@ async fn a_flood_of_strange_times_makes_few_partitions() {
 }
 
 #[tokio::test]
-async fn a_page_reads_from_an_index_in_every_partition() {
+async fn a_page_is_read_by_an_index_even_from_partitions_without_statistics() {
     let it = postgres("index_use").await;
     let batch: Vec<_> = (0..9_000).map(|n| on_day(n, n % 3)).collect();
     it.store.write(&batch).await.unwrap();
     let pool = PgPool::connect(&it.url).await.unwrap();
-    sqlx::raw_sql("analyze").execute(&pool).await.unwrap();
 
     for condition in [
         "true",
@@ -132,10 +131,10 @@ async fn a_page_reads_from_an_index_in_every_partition() {
             .fetch_all(&pool)
             .await
             .unwrap();
-        assert!(
-            plan.iter().all(|(line,)| !line.contains("Seq Scan")),
-            "{condition}: {plan:#?}"
-        );
+        let by_index = plan
+            .iter()
+            .all(|(line,)| !line.contains("Seq Scan") && !line.contains("Filter:"));
+        assert!(by_index, "{condition}: {plan:#?}");
     }
     pool.close().await;
 }

@@ -1,6 +1,6 @@
 //! Finding attempts.
 
-use attempt_store::{Filter, Page, Position};
+use attempt_store::{COUNT_LIMIT, Filter, Page, Position};
 use domain::{attempt::AttemptRecord, time::Timestamp};
 
 use crate::{
@@ -50,6 +50,22 @@ async fn every_combination_of_filters_finds_what_it_says() {
             assert_eq!(found.total_count, count, "{:?} {filter:?}", it.engine);
             assert_eq!(found.next_cursor, None);
         }
+    }
+}
+
+#[tokio::test]
+async fn counting_ends_at_its_limit() {
+    let records: Vec<_> = (0..10_100).map(a_record).collect();
+    for it in both("count_limit").await {
+        it.store.write(&records).await.unwrap();
+
+        let found = it
+            .store
+            .attempts(&Filter::default(), &Page::default())
+            .await
+            .unwrap();
+
+        assert_eq!(found.total_count, COUNT_LIMIT, "{:?}", it.engine);
     }
 }
 
@@ -162,11 +178,12 @@ fn varied(n: u32) -> AttemptRecord {
         event_sub_category: name(&format!("name.{}", n / 2 % 2)),
         webhook_config_id: name(&format!("ep{}", n / 3 % 2)),
         event_id: name(&format!("evt-{}", n / 4 % 2)),
-        response_status: [Some(500), None, Some(200), Some(500), Some(500)]
-            .into_iter()
-            .cycle()
-            .nth(usize::try_from(n).unwrap())
-            .unwrap(),
+        response_status: match n % 10 {
+            1 => None,
+            3 => Some(404),
+            odd if odd % 2 == 1 => Some(500),
+            _ => Some(200),
+        },
         attempt: 1 + n / 8 % 2,
         ..record
     }

@@ -20,6 +20,8 @@ fn an_empty_environment_gives_the_defaults() {
     assert!(!settings.nats.url_given);
     assert_eq!(settings.nats.prefix, "posthorn");
     assert_eq!(settings.nats.replicas, 1);
+    assert_eq!(settings.nats.events_max_bytes, None);
+    assert_eq!(settings.nats.attempts_max_bytes, None);
     assert_eq!(settings.listen.to_string(), "127.0.0.1:8081");
     assert_eq!(settings.log.filter, "info");
     assert_eq!(settings.shutdown_grace.as_secs(), 60);
@@ -31,6 +33,8 @@ fn every_variable_of_the_sections_is_taken() {
         ("POSTHORN_NATS_URL", "nats://a:4222,tls://b"),
         ("POSTHORN_PREFIX", "ph-2"),
         ("POSTHORN_REPLICAS", "3"),
+        ("POSTHORN_EVENTS_MAX_BYTES", "2GiB"),
+        ("POSTHORN_ATTEMPTS_MAX_BYTES", "512MiB"),
         ("POSTHORN_LISTEN", "[::]:80"),
         ("POSTHORN_LOG", "warn,delivery=debug"),
         ("POSTHORN_LOG_FORMAT", "json"),
@@ -42,6 +46,8 @@ fn every_variable_of_the_sections_is_taken() {
     assert!(settings.nats.url_given);
     assert_eq!(settings.nats.prefix, "ph-2");
     assert_eq!(settings.nats.replicas, 3);
+    assert_eq!(settings.nats.events_max_bytes, Some(2_147_483_648));
+    assert_eq!(settings.nats.attempts_max_bytes, Some(536_870_912));
     assert_eq!(settings.listen.to_string(), "[::]:80");
     assert_eq!(settings.log.filter, "warn,delivery=debug");
     assert!(settings.log.json);

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, marker::PhantomData};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{MapAccess, Visitor},
+    de::{Error as _, MapAccess, Visitor},
 };
 
 use crate::redaction::MASK;
@@ -16,12 +16,11 @@ pub(super) type Metadata = BTreeMap<String, String>;
 
 /// Headers in the order in which they were sent, doublets included.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct HeaderPairs(pub(super) Vec<(String, String)>);
+pub(super) struct HeaderPairs(pub(super) Vec<(String, String)>);
 
 /// A signing secret as it was sent; never printed.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
-pub struct SecretText(String);
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct SecretText(String);
 
 impl SecretText {
     pub(super) fn expose(&self) -> &str {
@@ -43,6 +42,17 @@ where
     Option::<T>::deserialize(deserializer).map(Some)
 }
 
+impl<'de> Deserialize<'de> for SecretText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // What serde says of a wrong type repeats the value.
+        let value = serde_json::Value::deserialize(deserializer)?;
+        let text = value
+            .as_str()
+            .ok_or_else(|| D::Error::custom("must be a string"))?;
+        Ok(Self(text.to_owned()))
+    }
+}
+
 impl<'de> Deserialize<'de> for HeaderPairs {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Pairs(PhantomData<HeaderPairs>);
@@ -56,8 +66,8 @@ impl<'de> Deserialize<'de> for HeaderPairs {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<HeaderPairs, A::Error> {
                 let mut pairs = Vec::new();
-                while let Some(pair) = map.next_entry()? {
-                    pairs.push(pair);
+                while let Some((name, value)) = map.next_entry::<String, SecretText>()? {
+                    pairs.push((name, value.0));
                 }
                 Ok(HeaderPairs(pairs))
             }

@@ -92,11 +92,8 @@ fn an_endpoint_that_begins_to_sign_gets_a_secret() {
     endpoint.secrets.clear();
     endpoint.signing = Scheme::None;
     let policy = Policy::default();
-    let apply = |draft| {
-        read(draft)
-            .apply(Some(&endpoint), &context(&policy))
-            .unwrap()
-    };
+    let context = context(&policy);
+    let apply = |draft| read(draft).apply(Some(&endpoint), &context).unwrap();
 
     assert_eq!(apply(json!({})).secret, SecretChange::Keep);
     assert_eq!(
@@ -304,6 +301,18 @@ fn unknown_fields_and_wrong_types_are_refused() {
             serde_json::from_value::<ConfigDraft>(draft.clone()).is_err(),
             "{draft}"
         );
+    }
+}
+
+#[test]
+fn a_secret_of_the_wrong_type_is_not_repeated() {
+    for draft in [
+        json!({"secret": 12345678}),
+        json!({"headers": {"Authorization": 12345678}}),
+    ] {
+        let error = serde_json::from_value::<ConfigDraft>(draft).unwrap_err();
+
+        assert_eq!(error.to_string(), "must be a string");
     }
 }
 

@@ -1,6 +1,10 @@
 //! The broker crate against a real `nats-server`.
 
-#![expect(clippy::disallowed_methods, reason = "tests spawn what they await")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "tests spawn what they await, and fail by panicking"
+)]
 
 mod buckets;
 mod consuming;

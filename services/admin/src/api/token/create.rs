@@ -70,16 +70,19 @@ pub(super) async fn handler(
         created_at: now(),
         expires_at: wanted.expires_at,
     };
-    let revision = admin
-        .following
-        .token_bucket
-        .put(&key_of(&text), &token)
-        .await
-        .map_err(|error| {
-            tracing::warn!(error = %error, "a token was not stored");
-            Problem::unavailable(OPERATION, "not saved, repeat the request")
-        })?;
-    admin.following.tokens_in_force(revision, OPERATION).await?;
+    let key = key_of(&text);
+    let bucket = &admin.following.token_bucket;
+    let revision = bucket.put(&key, &token).await.map_err(|error| {
+        tracing::warn!(error = %error, "a token was not stored");
+        Problem::unavailable(OPERATION, "not saved, repeat the request")
+    })?;
+    if let Err(problem) = admin.following.tokens_in_force(revision, OPERATION).await {
+        // Nobody will ever know the text of this one.
+        if let Err(error) = bucket.delete(&key).await {
+            tracing::warn!(error = %error, "a token that nobody knows stays in the list");
+        }
+        return Err(problem);
+    }
     Ok((
         StatusCode::CREATED,
         Json(TokenView::new(&token, Some(&text))),

@@ -1,0 +1,14 @@
+//! The Admin API against a real broker and a real store, its routes called in process.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a panic with a message is how a test fails, in the functions that tests share too"
+)]
+
+mod config;
+mod installation;
+mod log;
+mod saving;
+mod secret;
+mod token;
