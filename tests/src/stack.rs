@@ -65,6 +65,18 @@ impl Stack {
     /// # Panics
     /// Panics when a service does not get ready.
     pub async fn start_with(store: Store, log_filter: &str) -> Self {
+        Self::start_limited(store, log_filter, &[]).await
+    }
+
+    /// Starts an installation with further variables for all services, and waits until they are ready.
+    ///
+    /// # Panics
+    /// Panics when a service does not get ready.
+    pub async fn start_limited(
+        store: Store,
+        log_filter: &str,
+        variables: &[(&'static str, &str)],
+    ) -> Self {
         let place = PLACES
             .acquire()
             .await
@@ -82,6 +94,9 @@ impl Stack {
             let mut launch = Launch::new(service.binary(), directory.path()).listening();
             for (name, value) in service.variables(&settings) {
                 launch = launch.env(name, value);
+            }
+            for (name, value) in variables {
+                launch = launch.env(name, *value);
             }
             (service, launch.spawn())
         });

@@ -60,6 +60,27 @@ fn disabled_endpoints_get_nothing() {
     assert_eq!(found(&[endpoint], "a", None), Vec::<String>::new());
 }
 
+#[test]
+fn what_does_not_match_is_not_looked_at() {
+    let endpoints: Vec<Endpoint> = (0..20_000)
+        .map(|n| {
+            let entity = n.to_string();
+            endpoint(
+                &format!("e{n}"),
+                &["*"],
+                &[("challenge-started", &[&entity])],
+            )
+        })
+        .collect();
+    let index = Index::new(endpoints.iter().map(|endpoint| (endpoint, 1)));
+    let name: EventName = "challenge-started".parse().unwrap();
+
+    // A look at every config would be 2,000,000,000 of them, minutes and not a moment.
+    for _ in 0..100_000 {
+        assert_eq!(index.matches(&name, Some("7")).len(), 1);
+    }
+}
+
 proptest! {
     #[test]
     fn the_index_finds_exactly_what_the_slow_truth_finds(
