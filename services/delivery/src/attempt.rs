@@ -154,11 +154,13 @@ fn kept_body(target: &Target, reply: &Reply) -> (Option<String>, Option<BodyEnco
     if reply.status.is_none() {
         return (None, None);
     }
-    let (text, encoding) = redaction::excerpt(&reply.body, RESPONSE_BODY_KEPT_BYTES);
-    match encoding {
-        BodyEncoding::Text => (Some(target.scrubber.scrub(text)), None),
-        BodyEncoding::Base64 => (Some(text), Some(BodyEncoding::Base64)),
-    }
+    // Scrubbed before it is cut: a secret that a cut runs through would not be found.
+    let clean = target.scrubber.scrub_bytes(&reply.body, reply.is_cut);
+    let (text, encoding) = redaction::excerpt(&clean, RESPONSE_BODY_KEPT_BYTES);
+    (
+        Some(text),
+        (encoding == BodyEncoding::Base64).then_some(encoding),
+    )
 }
 
 /// Returns the answer's headers as a record keeps them: secrets masked, cut to the limit.
@@ -171,7 +173,7 @@ fn kept_headers(target: &Target, headers: &HeaderMap) -> Vec<(String, String)> {
         } else {
             target
                 .scrubber
-                .scrub(String::from_utf8_lossy(value.as_bytes()).replace('\0', ""))
+                .scrub(&String::from_utf8_lossy(value.as_bytes()))
         };
         bytes += name.as_str().len() + value.len();
         if bytes > RESPONSE_HEADERS_KEPT_BYTES {

@@ -4,7 +4,6 @@ use std::{error::Error as StdError, io, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use domain::{
-    attempt::RESPONSE_BODY_KEPT_BYTES,
     destination::Policy,
     outcome::{ErrorKind, Failure},
 };
@@ -41,8 +40,10 @@ pub(crate) struct Reply {
     pub(crate) status: Option<u16>,
     /// The headers, if they came.
     pub(crate) headers: HeaderMap,
-    /// The first part of the body, as much as a record keeps and one byte more.
+    /// The body, as much of it as was read.
     pub(crate) body: Bytes,
+    /// Whether there was more of it.
+    pub(crate) is_cut: bool,
     /// Why it is not complete.
     pub(crate) failure: Option<Failure>,
 }
@@ -102,13 +103,13 @@ async fn read(response: Response<Incoming>, reply: &mut Reply) -> Result<(), Fai
     let (parts, mut body) = response.into_parts();
     reply.status = Some(parts.status.as_u16());
     reply.headers = parts.headers;
-    let mut kept = BytesMut::new();
-    let mut seen = 0;
+    let mut read = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let frame = match frame {
             Ok(frame) => frame,
             Err(error) => {
-                reply.body = kept.freeze();
+                reply.body = read.freeze();
+                reply.is_cut = true;
                 return Err(Failure {
                     kind: ErrorKind::Body,
                     message: format!("answer broke off: {}", innermost(&error)),
@@ -118,14 +119,14 @@ async fn read(response: Response<Incoming>, reply: &mut Reply) -> Result<(), Fai
         let Some(data) = frame.data_ref() else {
             continue;
         };
-        seen += data.len();
-        let room = (RESPONSE_BODY_KEPT_BYTES + 1).saturating_sub(kept.len());
-        kept.extend_from_slice(data.get(..room.min(data.len())).unwrap_or_default());
-        if seen >= READ_LIMIT_BYTES {
+        let room = READ_LIMIT_BYTES.saturating_sub(read.len());
+        read.extend_from_slice(data.get(..room).unwrap_or(data));
+        if data.len() >= room {
+            reply.is_cut = true;
             break;
         }
     }
-    reply.body = kept.freeze();
+    reply.body = read.freeze();
     Ok(())
 }
 

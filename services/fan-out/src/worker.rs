@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use domain::{
-    event::{EVENT_MAX_BYTES, Event},
+    event::{Event, stored_max_bytes},
     job::Job,
     name::OrganisationId,
     trace::TraceParent,
@@ -75,7 +75,7 @@ impl Worker {
         let organisation: OrganisationId = organisation
             .parse()
             .map_err(|error| format!("organisation in subject: {error}"))?;
-        let limit = EVENT_MAX_BYTES.min(self.broker.payload_limit());
+        let limit = stored_max_bytes(self.broker.payload_limit());
         let event = Event::read(&organisation, &delivery.payload, delivery.stored_at, limit)
             .map_err(|fault| fault.to_string())?;
         if event.name.as_str() == name {
@@ -142,7 +142,7 @@ impl Worker {
             message_id: format!("events:{}", delivery.sequence),
             payload: &delivery.payload,
         };
-        let limit = EVENT_MAX_BYTES.min(self.broker.payload_limit());
+        let limit = stored_max_bytes(self.broker.payload_limit());
         let message = rejection(&self.broker.names, rejected, limit);
         tracing::info!(reason, sequence = delivery.sequence, "event rejected");
         match self.publisher.publish_until_stored(message).await {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use axum::{Router, routing::post};
-use domain::event::EVENT_MAX_BYTES;
+use domain::event::{EVENT_MAX_BYTES, sent_max_bytes};
 use http_api::{auth::Guard, host::Parts};
 use jetstream::{
     Broker, bucket,
@@ -63,7 +63,7 @@ pub async fn start(parts: &Parts) -> anyhow::Result<Router> {
     shutdown.spawn_work(readiness.follow("tokens", in_force.clone()));
     shutdown.spawn_infallible("heartbeat", presence.run(shutdown.draining()));
 
-    let event_max_bytes = EVENT_MAX_BYTES.min(broker.payload_limit());
+    let event_max_bytes = sent_max_bytes(broker.payload_limit());
     if event_max_bytes < EVENT_MAX_BYTES {
         tracing::warn!(
             event_max_bytes,

@@ -5,7 +5,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 use attempt_store::{ArchivedEvent, AttemptStore};
 use domain::{
     batch::Limits,
-    event::{EVENT_MAX_BYTES, Event},
+    event::{Event, stored_max_bytes},
     name::OrganisationId,
 };
 use jetstream::{
@@ -80,7 +80,7 @@ impl Archive {
     fn read(&self, delivery: &Delivery) -> Option<ArchivedEvent> {
         let (organisation, name) = self.broker.names.parse_event(&delivery.subject)?;
         let organisation: OrganisationId = organisation.parse().ok()?;
-        let limit = EVENT_MAX_BYTES.min(self.broker.payload_limit());
+        let limit = stored_max_bytes(self.broker.payload_limit());
         let event =
             Event::read(&organisation, &delivery.payload, delivery.stored_at, limit).ok()?;
         (event.name.as_str() == name).then(|| ArchivedEvent {

@@ -16,6 +16,10 @@ use crate::{
 pub const BATCH_MAX_EVENTS: usize = 1_000;
 /// The most bytes of one event by default; a broker with a small `max_payload` lowers it.
 pub const EVENT_MAX_BYTES: usize = 1024 * 1024;
+/// The most bytes that completing an event adds to what its producer sent.
+const COMPLETION_MAX_BYTES: usize = 192;
+/// The deepest nesting of an event, the event itself included: what common JSON readers take.
+const NESTING_MAX: usize = 128;
 /// The most bytes of `eventCategory` and of `eventSourceId`.
 const LABEL_MAX_BYTES: usize = 256;
 
@@ -38,6 +42,18 @@ pub struct Event {
     pub source_id: Option<String>,
     /// The bytes that receivers get: those of the producer, with what was missing put in front.
     pub body: Bytes,
+}
+
+/// Returns how large an event may be that a producer sends, with a broker of that room.
+#[must_use]
+pub fn sent_max_bytes(broker_room: usize) -> usize {
+    EVENT_MAX_BYTES.min(broker_room)
+}
+
+/// Returns how large an event may be that is read back from the broker: it was completed meanwhile.
+#[must_use]
+pub fn stored_max_bytes(broker_room: usize) -> usize {
+    sent_max_bytes(broker_room) + COMPLETION_MAX_BYTES
 }
 
 /// What is wrong with an event.
@@ -213,19 +229,50 @@ pub fn split(body: &Bytes) -> Result<Vec<Bytes>, Fault> {
     if !text.trim_ascii_start().starts_with('[') {
         return Ok(vec![body.slice_ref(text.trim_ascii().as_bytes())]);
     }
-    let items: Vec<&RawValue> = serde_json::from_str(text)
+    let Items(items) = serde_json::from_str(text)
         .map_err(|error| Fault::NotAnObject(format!("must be JSON: {error}")))?;
     match items.len() {
         0 => Err(Fault::NotAnObject(
             "must hold at least one event".to_owned(),
         )),
         n if n > BATCH_MAX_EVENTS => Err(Fault::NotAnObject(format!(
-            "must hold at most {BATCH_MAX_EVENTS} events, holds {n}"
+            "must hold at most {BATCH_MAX_EVENTS} events"
         ))),
         _ => Ok(items
             .iter()
             .map(|item| body.slice_ref(item.get().as_bytes()))
             .collect()),
+    }
+}
+
+/// The items of an array, at most one more than a request may hold: the rest is read and not kept.
+struct Items<'a>(Vec<&'a RawValue>);
+
+impl<'de> Deserialize<'de> for Items<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Items<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array of events")
+            }
+
+            fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                let mut items = Vec::new();
+                while items.len() <= BATCH_MAX_EVENTS {
+                    match seq.next_element()? {
+                        Some(item) => items.push(item),
+                        None => return Ok(Items(items)),
+                    }
+                }
+                while seq.next_element::<de::IgnoredAny>()?.is_some() {}
+                Ok(Items(items))
+            }
+        }
+
+        deserializer.deserialize_seq(Visitor)
     }
 }
 
@@ -263,7 +310,35 @@ fn envelope(text: &str) -> Result<Envelope<'_>, Fault> {
     if !text.trim_ascii_start().starts_with('{') {
         return Err(Fault::NotAnObject("must be a JSON object".to_owned()));
     }
+    if nesting(text) > NESTING_MAX {
+        return Err(Fault::NotAnObject(format!(
+            "must be nested at most {NESTING_MAX} deep"
+        )));
+    }
     serde_json::from_str(text).map_err(|error| Fault::NotAnObject(format!("must be JSON: {error}")))
+}
+
+/// Returns how deep a JSON text is nested; what is not JSON is found out later.
+fn nesting(text: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let (mut in_string, mut escaped) = (false, false);
+    for byte in text.bytes() {
+        if in_string {
+            in_string = escaped || byte != b'"';
+            escaped = byte == b'\\' && !escaped;
+            continue;
+        }
+        match byte {
+            b'"' => in_string = true,
+            b'{' | b'[' => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
 }
 
 /// Keeps `null` apart from a field that is not there.

@@ -1,6 +1,7 @@
 //! What may be kept and shown: which headers are secrets, masks, scrubbing, excerpts.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use memchr::memmem::Finder;
 
 use crate::attempt::BodyEncoding;
 
@@ -63,47 +64,112 @@ pub fn mask_url(url: &str) -> String {
     format!("{before}?{}", masked.join("&"))
 }
 
-/// Replaces an endpoint's secrets wherever a receiver echoes them.
+/// Replaces an endpoint's secrets wherever a receiver echoes them: as they are, and within base64,
+/// whatever stands before them there.
 #[derive(Clone, Default)]
-pub struct Scrubber(Vec<String>);
+pub struct Scrubber(Vec<Finder<'static>>);
 
 impl Scrubber {
-    /// Makes a scrubber of the secrets of at least 8 bytes and of their base64 forms.
+    /// Makes a scrubber of the secrets of at least 8 bytes.
     #[must_use]
     pub fn new<'a>(secrets: impl Iterator<Item = &'a str>) -> Self {
         let mut needles: Vec<String> = Vec::new();
         for secret in secrets.filter(|secret| secret.len() >= SCRUBBED_MIN_BYTES) {
-            needles.push(secret.to_owned());
-            needles.push(STANDARD.encode(secret).trim_end_matches('=').to_owned());
+            add_forms(secret, &mut needles);
             // `Bearer x` and `Basic x` hide `x`; `whsec_x` hides `x` too.
             if let Some((_, inner)) = secret.split_once([' ', '_'])
                 && inner.len() >= SCRUBBED_MIN_BYTES
             {
-                needles.push(inner.to_owned());
+                add_forms(inner, &mut needles);
             }
         }
         // The longest first, so that no part of a longer one stays.
         needles.sort_by_key(|needle| std::cmp::Reverse(needle.len()));
         needles.dedup();
-        Self(needles)
+        Self(
+            needles
+                .iter()
+                .map(|needle| Finder::new(needle).into_owned())
+                .collect(),
+        )
     }
 
     /// Returns the text without the secrets.
     #[must_use]
-    pub fn scrub(&self, text: String) -> String {
-        self.0.iter().fold(text, |text, needle| {
-            if text.contains(needle.as_str()) {
-                text.replace(needle.as_str(), MASK)
-            } else {
-                text
+    pub fn scrub(&self, text: &str) -> String {
+        String::from_utf8_lossy(&self.scrub_bytes(text.as_bytes(), false)).into_owned()
+    }
+
+    /// Returns bytes without the secrets. Where they were cut, as much of the end goes too as might
+    /// be the beginning of a secret.
+    #[must_use]
+    pub fn scrub_bytes(&self, bytes: &[u8], is_cut: bool) -> Vec<u8> {
+        let longest = self.0.first().map_or(0, |needle| needle.needle().len());
+        let kept = if is_cut {
+            bytes.len().saturating_sub(longest.saturating_sub(1))
+        } else {
+            bytes.len()
+        };
+        // What begins before the cut is looked for across it.
+        let mut clean = bytes.to_vec();
+        let mut end = kept;
+        for needle in &self.0 {
+            if needle.find(&clean).is_some() {
+                (clean, end) = replaced(&clean, end, needle);
             }
-        })
+        }
+        clean.truncate(end);
+        clean
+    }
+}
+
+/// Replaces a needle; returns where `end` lies then, behind a needle that it stood in.
+fn replaced(bytes: &[u8], end: usize, needle: &Finder<'_>) -> (Vec<u8>, usize) {
+    let (mut clean, mut from, mut new_end) = (Vec::with_capacity(bytes.len()), 0, None);
+    for at in needle.find_iter(bytes) {
+        let before = bytes.get(from..at).unwrap_or_default();
+        if new_end.is_none() && end <= at {
+            new_end = Some(clean.len() + end.saturating_sub(from));
+        }
+        clean.extend_from_slice(before);
+        clean.extend_from_slice(MASK.as_bytes());
+        from = at + needle.needle().len();
+        if new_end.is_none() && end < from {
+            new_end = Some(clean.len());
+        }
+    }
+    let new_end = new_end.unwrap_or(clean.len() + end.saturating_sub(from));
+    clean.extend_from_slice(bytes.get(from..).unwrap_or_default());
+    (clean, new_end)
+}
+
+/// Adds a secret as it is, and as it reads within base64 at each of the three places where it can
+/// begin, in both alphabets.
+fn add_forms(secret: &str, needles: &mut Vec<String>) {
+    needles.push(secret.to_owned());
+    for (bytes_before, first) in [(0_usize, 0_usize), (1, 2), (2, 3)] {
+        let mut padded = vec![0; bytes_before];
+        padded.extend_from_slice(secret.as_bytes());
+        // Characters that also hold bits of a neighbour's byte are left out.
+        let whole = padded.len() * 8 / 6;
+        let Some(encoded) = STANDARD
+            .encode(&padded)
+            .get(first..whole)
+            .map(str::to_owned)
+        else {
+            continue;
+        };
+        let url_safe = encoded.replace('+', "-").replace('/', "_");
+        if url_safe != encoded {
+            needles.push(url_safe);
+        }
+        needles.push(encoded);
     }
 }
 
 impl std::fmt::Debug for Scrubber {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Scrubber({} secrets)", self.0.len())
+        write!(f, "Scrubber({} forms)", self.0.len())
     }
 }
 
@@ -132,6 +198,11 @@ pub fn excerpt(body: &[u8], limit: usize) -> (String, BodyEncoding) {
 
 #[cfg(test)]
 mod tests {
+    use base64::{
+        Engine as _,
+        engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+    };
+
     use super::{Scrubber, excerpt, is_sensitive, mask, mask_url};
     use crate::attempt::BodyEncoding;
 
@@ -175,21 +246,62 @@ mod tests {
 
     #[test]
     fn echoed_secrets_are_scrubbed_in_each_form() {
-        let scrubber = Scrubber::new(
+        let scrub = |text: &str| scrubber().scrub(text);
+
+        assert_eq!(scrub("got Bearer your-webhook-secret!"), "got ***!");
+        assert_eq!(scrub("your-webhook-secret"), "***");
+        assert_eq!(scrub("MfKQ9r8GKYqrTwjUPD8I"), "***");
+        assert_eq!(scrub("short stays"), "short stays");
+    }
+
+    #[test]
+    fn a_secret_within_base64_is_scrubbed_wherever_it_begins() {
+        for before in ["", "u", "us", "user:"] {
+            for engine in [STANDARD, URL_SAFE_NO_PAD] {
+                let echoed = engine.encode(format!("{before}your-webhook-secret, and more"));
+
+                let clean = scrubber().scrub(&echoed);
+
+                assert!(clean.contains("***"), "{before}: {echoed} {clean}");
+                assert!(
+                    !clean.contains(&STANDARD.encode("your-webhook-secret")[4..20]),
+                    "{clean}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_scrubbed_too() {
+        let clean = scrubber().scrub_bytes(b"\0\xffyour-webhook-secret\xfe", false);
+
+        assert_eq!(clean, b"\0\xff***\xfe");
+    }
+
+    #[test]
+    fn a_secret_at_a_cut_leaves_no_part_of_itself() {
+        let secret = "Bearer your-webhook-secret";
+        let text = format!("{}{secret}", "x".repeat(100));
+        for cut in 100..text.len() {
+            let clean = scrubber().scrub_bytes(&text.as_bytes()[..cut], true);
+
+            assert!(
+                clean.iter().all(|byte| *byte == b'x'),
+                "{}",
+                String::from_utf8_lossy(&clean)
+            );
+        }
+    }
+
+    fn scrubber() -> Scrubber {
+        Scrubber::new(
             [
                 "Bearer your-webhook-secret",
                 "whsec_MfKQ9r8GKYqrTwjUPD8I",
                 "short",
             ]
             .into_iter(),
-        );
-        let scrub = |text: &str| scrubber.scrub(text.to_owned());
-
-        assert_eq!(scrub("got Bearer your-webhook-secret!"), "got ***!");
-        assert_eq!(scrub("your-webhook-secret"), "***");
-        assert_eq!(scrub("MfKQ9r8GKYqrTwjUPD8I"), "***");
-        assert_eq!(scrub("d2hzZWNfTWZLUTlyOEdLWXFyVHdqVVBEOEk="), "***=");
-        assert_eq!(scrub("short stays"), "short stays");
+        )
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::Write as _,
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -35,6 +35,9 @@ impl DataDir {
     pub(crate) fn open(root: &Path) -> anyhow::Result<Self> {
         fs::create_dir_all(root).with_context(|| format!("make {}", root.display()))?;
         let root = root.canonicalize()?;
+        // It holds keys, tokens and bodies of events.
+        fs::set_permissions(&root, fs::Permissions::from_mode(0o700))
+            .with_context(|| format!("close {} to others", root.display()))?;
         let lock = File::create(root.join("lock")).context("make the lock file")?;
         lock.try_lock().map_err(|_taken| {
             anyhow::anyhow!("{} is in use by another posthorn dev", root.display())

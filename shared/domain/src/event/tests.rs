@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::{BodyHash, Event, Fault, split};
+use super::{BodyHash, EVENT_MAX_BYTES, Event, Fault, sent_max_bytes, split, stored_max_bytes};
 use crate::{name::OrganisationId, time::Timestamp};
 
 #[test]
@@ -149,14 +149,43 @@ fn a_body_over_the_limit_is_refused() {
 }
 
 #[test]
-fn deep_nesting_costs_no_stack() {
-    let deep = format!(
-        "{{\"eventSubCategory\":\"a\",\"x\":{}{}}}",
-        "[".repeat(100_000),
-        "]".repeat(100_000)
+fn an_event_is_nested_at_most_128_deep() {
+    let nested = |n: usize| {
+        format!(
+            "{{\"eventSubCategory\":\"a\",\"s\":\"[[\\\"{{\",\"x\":{}{}}}",
+            "[".repeat(n),
+            "]".repeat(n)
+        )
+    };
+
+    assert!(read(&nested(127)).is_ok());
+    assert_eq!(
+        read(&nested(128)).unwrap_err().to_string(),
+        "must be nested at most 128 deep"
+    );
+    assert!(read(&nested(200_000)).is_err());
+}
+
+#[test]
+fn an_event_of_the_largest_size_is_read_again_after_its_completion() {
+    let frame = "{\"eventSubCategory\":\"a\",\"x\":\"\"}".len();
+    let body = format!(
+        "{{\"eventSubCategory\":\"a\",\"x\":\"{}\"}}",
+        "x".repeat(EVENT_MAX_BYTES - frame)
+    );
+    let body = Bytes::from(body);
+    let at = Timestamp::from_millis(0);
+
+    let event = Event::read(&organisation(), &body, at, sent_max_bytes(usize::MAX - 999)).unwrap();
+    let again = Event::read(
+        &organisation(),
+        &event.body,
+        at,
+        stored_max_bytes(usize::MAX - 999),
     );
 
-    assert!(read(&deep).is_ok());
+    assert!(event.body.len() > EVENT_MAX_BYTES);
+    assert_eq!(again, Ok(event));
 }
 
 #[test]
@@ -176,6 +205,7 @@ fn a_batch_has_from_1_to_1000_items() {
     assert!(split(&of(0)).is_err());
     assert_eq!(split(&of(1_000)).unwrap().len(), 1_000);
     assert!(split(&of(1_001)).is_err());
+    assert!(split(&of(100_000)).is_err());
 }
 
 #[test]
