@@ -74,6 +74,30 @@ async fn a_missing_id_and_time_are_inserted_and_the_rest_is_untouched() {
 }
 
 #[tokio::test]
+async fn the_largest_event_arrives_and_one_byte_more_is_refused() {
+    let (_stack, acme, receiver) = installation(Store::Sqlite).await;
+    let frame = "{\"eventSubCategory\":\"reward-claim\",\"x\":\"\"}".len();
+    let of = |filling: usize| {
+        format!(
+            "{{\"eventSubCategory\":\"reward-claim\",\"x\":\"{}\"}}",
+            "x".repeat(filling)
+        )
+    };
+    let largest = 1_048_576 - frame;
+
+    acme.send_bytes(of(largest + 1)).await.expect(413);
+    acme.send_bytes(of(largest)).await.expect(202);
+
+    let requests = receiver.wait_for(1, BOUND).await;
+    assert!(requests[0].body.len() > 1_048_576, "it was completed");
+    let record = acme.wait_logs(1, "").await.remove(0);
+    assert_eq!(
+        record["requestBody"]["x"].as_str().map(str::len),
+        Some(largest)
+    );
+}
+
+#[tokio::test]
 async fn an_event_over_nats_goes_the_same_way() {
     let (stack, acme, receiver) = installation(Store::Sqlite).await;
     let broker = stack.broker_client().await;
