@@ -18,14 +18,12 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use http_api::host::Parts;
 use jetstream::{
-    Broker, bucket,
-    consumer::{Gate, Pull},
+    bucket,
+    consumer::Gate,
     endpoint_bucket::{EndpointBucket, Endpoints},
-    presence::Presence,
     publisher::Publisher,
     subject::Durable,
 };
-use lifecycle::Shutdown;
 use tokio::sync::watch;
 
 pub use crate::config::{Config, Settings, places};
@@ -47,11 +45,10 @@ pub async fn start(settings: &Settings, parts: &Parts) -> anyhow::Result<()> {
     let Parts {
         broker,
         shutdown,
-        readiness,
         metrics,
+        ..
     } = parts;
-    let (targets, in_force) = targets(settings, broker, shutdown).await?;
-    shutdown.spawn_work(readiness.follow("endpoints", in_force.clone()));
+    let (targets, in_force) = targets(settings, parts).await?;
     let publisher = Publisher::new(broker);
     let instruments = Arc::new(Instruments::new(metrics));
     let (recorder, recording) = recorder::start(broker, &publisher, &instruments);
@@ -77,13 +74,7 @@ pub async fn start(settings: &Settings, parts: &Parts) -> anyhow::Result<()> {
     });
     // First attempts and retries have places of their own, so that neither can take the other's.
     for durable in [Durable::Delivery, Durable::DeliveryRetries] {
-        let pull = Pull {
-            durable,
-            places: settings.places,
-            gate: gate.clone(),
-            draining: shutdown.draining(),
-            abort: shutdown.abort(),
-        };
+        let pull = parts.pull(durable, settings.places, gate.clone());
         let (broker, worker) = (broker.clone(), Arc::clone(&worker));
         shutdown.spawn(durable.name(), async move {
             pull.run(&broker, move |delivery| {
@@ -100,9 +91,11 @@ pub async fn start(settings: &Settings, parts: &Parts) -> anyhow::Result<()> {
 /// Follows the endpoints; returns them as targets, and whether they are up to date.
 async fn targets(
     settings: &Settings,
-    broker: &Broker,
-    shutdown: &Shutdown,
+    parts: &Parts,
 ) -> anyhow::Result<(Targets, watch::Receiver<bool>)> {
+    let Parts {
+        broker, shutdown, ..
+    } = parts;
     let bucket = EndpointBucket::open(broker)
         .await
         .context("open the endpoints bucket")?;
@@ -110,11 +103,7 @@ async fn targets(
     let (followed, following) =
         bucket::follow(bucket.bucket(), Arc::clone(&endpoints), shutdown.draining());
     shutdown.spawn_infallible("endpoints watch", following);
-    let presence = Presence::new(broker, SERVICE, &lifecycle::entropy::uuid_v7())
-        .await
-        .context("open the replicas bucket")?
-        .endpoints(followed);
-    let in_force = presence.gate();
-    shutdown.spawn_infallible("heartbeat", presence.run(shutdown.draining()));
+    let presence = parts.presence(SERVICE).await?.endpoints(followed);
+    let in_force = parts.keep_present("endpoints", presence);
     Ok((Targets::new(endpoints, bucket, settings), in_force))
 }

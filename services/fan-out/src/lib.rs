@@ -14,12 +14,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use http_api::host::Parts;
 use jetstream::{
-    bucket,
-    consumer::{Gate, Pull},
-    endpoint_bucket::EndpointBucket,
-    presence::Presence,
-    publisher::Publisher,
-    subject::Durable,
+    bucket, consumer::Gate, endpoint_bucket::EndpointBucket, publisher::Publisher, subject::Durable,
 };
 
 pub use crate::config::{Config, Settings};
@@ -36,8 +31,8 @@ pub async fn start(settings: &Settings, parts: &Parts) -> anyhow::Result<()> {
     let Parts {
         broker,
         shutdown,
-        readiness,
         metrics,
+        ..
     } = parts;
     let endpoints = EndpointBucket::open(broker)
         .await
@@ -49,22 +44,12 @@ pub async fn start(settings: &Settings, parts: &Parts) -> anyhow::Result<()> {
         shutdown.draining(),
     );
     shutdown.spawn_infallible("endpoints watch", following);
-    let presence = Presence::new(broker, SERVICE, &lifecycle::entropy::uuid_v7())
-        .await
-        .context("open the replicas bucket")?
-        .endpoints(followed);
-    let in_force = presence.gate();
-    shutdown.spawn_work(readiness.follow("endpoints", in_force.clone()));
-    shutdown.spawn_infallible("heartbeat", presence.run(shutdown.draining()));
+    let presence = parts.presence(SERVICE).await?.endpoints(followed);
+    let in_force = parts.keep_present("endpoints", presence);
 
     let publisher = Publisher::new(broker);
-    let pull = Pull {
-        durable: Durable::FanOut,
-        places: settings.places,
-        gate: Gate::default().and(in_force).and(publisher.flowing()),
-        draining: shutdown.draining(),
-        abort: shutdown.abort(),
-    };
+    let gate = Gate::default().and(in_force).and(publisher.flowing());
+    let pull = parts.pull(Durable::FanOut, settings.places, gate);
     let worker = Arc::new(Worker::new(broker, directory, publisher, metrics));
     let broker = broker.clone();
     shutdown.spawn("fan-out", async move {

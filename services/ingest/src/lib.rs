@@ -16,7 +16,6 @@ use domain::event::{EVENT_MAX_BYTES, sent_max_bytes};
 use http_api::{auth::Guard, host::Parts};
 use jetstream::{
     Broker, bucket,
-    presence::Presence,
     publisher::Publisher,
     token_bucket::{TokenBucket, Tokens},
 };
@@ -45,8 +44,8 @@ pub async fn start(parts: &Parts) -> anyhow::Result<Router> {
     let Parts {
         broker,
         shutdown,
-        readiness,
         metrics,
+        ..
     } = parts;
     let bucket = TokenBucket::open(broker)
         .await
@@ -55,13 +54,8 @@ pub async fn start(parts: &Parts) -> anyhow::Result<Router> {
     let (followed, following) =
         bucket::follow(bucket.bucket(), Arc::clone(&tokens), shutdown.draining());
     shutdown.spawn_infallible("tokens watch", following);
-    let presence = Presence::new(broker, SERVICE, &lifecycle::entropy::uuid_v7())
-        .await
-        .context("open the replicas bucket")?
-        .tokens(followed);
-    let in_force = presence.gate();
-    shutdown.spawn_work(readiness.follow("tokens", in_force.clone()));
-    shutdown.spawn_infallible("heartbeat", presence.run(shutdown.draining()));
+    let presence = parts.presence(SERVICE).await?.tokens(followed);
+    let in_force = parts.keep_present("tokens", presence);
 
     let event_max_bytes = sent_max_bytes(broker.payload_limit());
     if event_max_bytes < EVENT_MAX_BYTES {

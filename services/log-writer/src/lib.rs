@@ -54,13 +54,8 @@ pub fn start(settings: &Settings, store: &AttemptStore, parts: &Parts) {
         "store watch",
         watch_store(store.clone(), patience.clone(), shutdown),
     );
-    let pull = |durable, places| Pull {
-        durable,
-        places,
-        gate: Gate::default().and(patience.reachable()),
-        draining: shutdown.draining(),
-        abort: shutdown.abort(),
-    };
+    let pull =
+        |durable, places| parts.pull(durable, places, Gate::default().and(patience.reachable()));
 
     let (records, writing) = records::start(store, &patience, &instruments);
     shutdown.spawn_infallible("records writer", writing);

@@ -5,10 +5,16 @@ use std::{future::Future, time::Duration};
 use anyhow::Context as _;
 use axum::Router;
 use config::{Common, Nats};
-use jetstream::{Broker, Options, topology};
+use jetstream::{
+    Broker, Options,
+    consumer::{Gate, Pull},
+    presence::Presence,
+    subject::Durable,
+    topology,
+};
 use lifecycle::{Readiness, Shutdown, probes};
 use telemetry::Metrics;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::watch};
 
 use crate::{problem, server};
 
@@ -26,6 +32,41 @@ pub struct Parts {
     pub readiness: Readiness,
     /// Where instruments come from.
     pub metrics: Metrics,
+}
+
+impl Parts {
+    /// Makes the heartbeat of this replica of a service.
+    ///
+    /// # Errors
+    /// When the bucket of heartbeats can't be opened.
+    pub async fn presence(&self, service: &str) -> anyhow::Result<Presence> {
+        Presence::new(&self.broker, service, &lifecycle::entropy::uuid_v7())
+            .await
+            .context("open the replicas bucket")
+    }
+
+    /// Makes a pull loop on a consumer that ends with this process.
+    #[must_use]
+    pub fn pull(&self, durable: Durable, places: usize, gate: Gate) -> Pull {
+        Pull {
+            durable,
+            places,
+            gate,
+            draining: self.shutdown.draining(),
+            abort: self.shutdown.abort(),
+        }
+    }
+
+    /// Runs a heartbeat, and makes readiness wait for it; returns whether what the replica holds is
+    /// up to date.
+    pub fn keep_present(&self, what: &'static str, presence: Presence) -> watch::Receiver<bool> {
+        let in_force = presence.gate();
+        self.shutdown
+            .spawn_work(self.readiness.follow(what, in_force.clone()));
+        self.shutdown
+            .spawn_infallible("heartbeat", presence.run(self.shutdown.draining()));
+        in_force
+    }
 }
 
 /// Runs a service on its configured address until it is told to stop: `start` starts its tasks and
