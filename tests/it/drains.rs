@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use e2e::{Delivered, Organisation, Service, Stack};
+use e2e::{Delivered, Organisation, Service, Stack, Store};
 use serde_json::{Value, json};
 use test_support::{Answer, Received, Receiver, Signal, eventually};
 
@@ -11,6 +11,8 @@ use crate::BOUND;
 const EVENTS: u64 = 12;
 /// Every answer takes this long, so that a signal finds attempts in flight.
 const ANSWER_TIME: Duration = Duration::from_millis(1_200);
+/// How long services keep what is in flight when the broker is away.
+const GRACE: Duration = Duration::from_secs(5);
 /// In-flight attempts take one answer; the rest of the bound is for a busy machine.
 const DRAIN_BOUND: Duration = Duration::from_secs(15);
 
@@ -39,6 +41,33 @@ async fn a_drain_of_any_service_loses_no_attempt_and_skips_no_number() {
         stack.wait_ready().await;
 
         assert_each_event_took_two_attempts(service, &acme, &receiver).await;
+    }
+}
+
+#[tokio::test]
+async fn a_service_drains_in_time_while_the_broker_is_away() {
+    let limits = [("POSTHORN_SHUTDOWN_GRACE_S", "5")];
+    let mut stack = Stack::start_limited(Store::Sqlite, "info", &limits).await;
+    let receiver = Receiver::start(slow_and_failing_once);
+    let acme = stack.organisation("acme").await;
+    acme.register(&receiver.url("/hook"), &["*"], json!({}))
+        .await;
+    acme.send(&event(1)).await;
+    receiver.wait_for(1, BOUND).await;
+
+    stack.broker().kill();
+    for service in Service::ALL {
+        stack.service(service).signal(Signal::Terminate);
+    }
+
+    for service in Service::ALL {
+        // The job in flight is held until the grace period ends: its outcome can't be stored.
+        let status = stack.service(service).wait_exit(GRACE + DRAIN_BOUND).await;
+        assert!(
+            status.success(),
+            "{service:?}: {status}: {}",
+            stack.service(service).log()
+        );
     }
 }
 

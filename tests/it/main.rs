@@ -9,6 +9,7 @@
 mod delivers;
 mod dev;
 mod drains;
+mod freshness;
 mod log_complete;
 mod refuses_bad_config;
 mod retries;

@@ -75,7 +75,22 @@ impl Admin {
     ) -> Result<OrganisationId, Problem> {
         let caller = self.admit(parts, permission, operation)?;
         let query: OrganisationQuery = http_api::query::read(parts.uri.query(), operation)?;
-        caller.organisation(query.organisation_id.as_deref(), operation)
+        self.organisation(&caller, query.organisation_id.as_deref(), operation)
+    }
+
+    /// Returns the organisation that a request is about. One whose last token is gone exists as long
+    /// as it has configs, so that an operator can see them off.
+    fn organisation(
+        &self,
+        caller: &Caller,
+        named: Option<&str>,
+        operation: &'static str,
+    ) -> Result<OrganisationId, Problem> {
+        let organisation = caller.organisation(named, operation)?;
+        if self.following.endpoints.of(&organisation).is_empty() {
+            return self.guard.organisation(caller, named, operation);
+        }
+        Ok(organisation)
     }
 }
 

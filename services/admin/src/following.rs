@@ -8,7 +8,7 @@ use http_api::{host::Parts, problem::Problem};
 use jetstream::{
     bucket::{self, Bucket, Followed, Held, View},
     endpoint_bucket::{EndpointBucket, Endpoints},
-    presence::{Presence, Replicas, Revisions},
+    presence::{Lease, Replicas, Revisions},
     token_bucket::{TokenBucket, Tokens},
 };
 use tokio::sync::watch;
@@ -29,9 +29,10 @@ pub(crate) struct Following {
     pub(crate) endpoints: Arc<Endpoints>,
     pub(crate) token_bucket: TokenBucket,
     pub(crate) tokens: Arc<Tokens>,
-    /// Whether this replica counts as living and holds what the buckets hold.
-    pub(crate) in_force: watch::Receiver<bool>,
+    /// Holds while this replica counts as living and holds what the buckets hold.
+    pub(crate) lease: Lease,
     tokens_held: watch::Receiver<Held>,
+    replica_bucket: Bucket,
     replicas: Arc<Replicas>,
     replicas_held: watch::Receiver<Held>,
 }
@@ -59,26 +60,20 @@ impl Following {
         let followed_tokens = follow(parts, "tokens watch", token_bucket.bucket(), &tokens);
         let replicas_held = follow(parts, "replicas watch", &replica_bucket, &replicas).held;
         let tokens_held = followed_tokens.held.clone();
-        let presence = Presence::new(&parts.broker, SERVICE, &lifecycle::entropy::uuid_v7())
-            .await
-            .context("open the replicas bucket")?
+        let presence = parts
+            .presence(SERVICE)
+            .await?
             .endpoints(followed_endpoints)
             .tokens(followed_tokens);
-        let in_force = presence.gate();
-        let shutdown = &parts.shutdown;
-        shutdown.spawn_infallible("heartbeat", presence.run(shutdown.draining()));
-        shutdown.spawn_work(
-            parts
-                .readiness
-                .follow("endpoints and tokens", in_force.clone()),
-        );
+        let lease = parts.keep_present("endpoints and tokens", presence);
         Ok(Self {
             endpoint_bucket,
             endpoints,
             token_bucket,
             tokens,
-            in_force,
+            lease,
             tokens_held,
+            replica_bucket,
             replicas,
             replicas_held,
         })
@@ -127,20 +122,29 @@ impl Following {
         holds: impl Fn(&Revisions) -> bool,
         operation: &'static str,
     ) -> Result<(), Problem> {
-        // Without a live watch nobody is known to live, which must not pass for agreement.
-        let known = self.replicas_held.borrow().live;
-        if known
-            && self
-                .replicas
-                .wait_until(services, holds, IN_FORCE_PATIENCE)
-                .await
-        {
+        let agreed = async {
+            self.replicas_are_known().await?;
+            let living = self.replicas.wait_until(services, holds, IN_FORCE_PATIENCE);
+            living.await.then_some(())
+        };
+        if tokio::time::timeout(IN_FORCE_PATIENCE, agreed).await == Ok(Some(())) {
             return Ok(());
         }
         Err(Problem::unavailable(
             operation,
             "saved, not yet in force everywhere",
         ))
+    }
+}
+
+impl Following {
+    /// Waits until we know every heartbeat that is there now: a blind or late watch must not pass
+    /// for nobody living.
+    async fn replicas_are_known(&self) -> Option<()> {
+        let at = self.replica_bucket.last_revision().await.ok()?;
+        let mut held = self.replicas_held.clone();
+        let known = held.wait_for(|held| held.live && held.revision >= at).await;
+        known.is_ok().then_some(())
     }
 }
 

@@ -52,7 +52,7 @@ pub async fn start(
         .await
         .context("put the operator token in force")?;
     let admin = Admin {
-        guard: Guard::new(Arc::clone(&following.tokens), following.in_force.clone()),
+        guard: Guard::new(Arc::clone(&following.tokens), following.lease.clone()),
         configs: Configs::new(settings, &following),
         following,
         store,

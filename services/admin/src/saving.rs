@@ -4,6 +4,7 @@
 //! the id that claimed its URL, so that of several savers one wins and the others see what it did. A
 //! claim that a crash left behind is taken over.
 
+mod lookup;
 mod plan;
 mod refusal;
 
@@ -11,7 +12,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use domain::{
     destination::Policy,
-    draft::{ConfigDraft, Context, url_key},
+    draft::{Change, ConfigDraft, Context, url_key},
     endpoint::Endpoint,
     name::{EndpointId, OrganisationId},
 };
@@ -22,8 +23,14 @@ use jetstream::{
 };
 use parking_lot::Mutex;
 
+use self::lookup::Lookups;
 pub(crate) use self::{plan::Target, refusal::Refusal};
-use crate::{Settings, following::Following, now, secrets};
+use crate::{
+    Settings,
+    following::Following,
+    now,
+    secrets::{self, SealedChange},
+};
 
 /// How often a save is tried again after somebody else's.
 const TRIES: usize = 10;
@@ -33,6 +40,9 @@ const CLAIM_PATIENCE: Duration = Duration::from_secs(1);
 const TURN_PATIENCE: Duration = Duration::from_secs(5);
 /// How often such a claim is looked at.
 const CLAIM_LOOK: Duration = Duration::from_millis(50);
+/// The most bytes of a config as it is kept: it must fit into one message of a broker with the default
+/// `max_payload` of 1 MiB.
+const STORED_MAX_BYTES: usize = 768 * 1024;
 
 /// Saves configs.
 #[derive(Debug)]
@@ -43,6 +53,8 @@ pub(crate) struct Configs {
     destinations: Arc<Policy>,
     /// Endpoints whose generated secret was in an answer that turned into an error.
     untold: Mutex<HashSet<EndpointId>>,
+    /// Resolves the names in URLs.
+    lookups: Lookups,
     /// Lets one write of this replica after the other, so that only replicas contend.
     turn: tokio::sync::Mutex<()>,
 }
@@ -72,6 +84,14 @@ impl Expected {
             Self::Any | Self::Revision(_) => Ok(()),
         }
     }
+
+    /// Checks that a config may be made: one that is not there has no revision.
+    fn check_absent(self) -> Result<(), Refusal> {
+        match self {
+            Self::Revision(_) => Err(Refusal::Changed),
+            Self::Any => Ok(()),
+        }
+    }
 }
 
 impl Configs {
@@ -82,33 +102,30 @@ impl Configs {
             keyring: Arc::clone(&settings.keyring),
             destinations: Arc::clone(&settings.destinations),
             untold: Mutex::default(),
+            lookups: Lookups::default(),
             turn: tokio::sync::Mutex::default(),
         }
     }
 
-    /// Saves a planned item.
+    /// Saves a planned item. One that is expected to have a revision is not made.
     pub(crate) async fn save(
         &self,
         organisation: &OrganisationId,
         draft: &ConfigDraft,
         target: &Target,
+        expected: Expected,
     ) -> Result<Saved, Refusal> {
         let _turn = self.turn().await?;
         match target {
-            Target::Existing(id) => {
-                self.update_in_turn(organisation, id, draft, Expected::Any)
-                    .await
-            }
+            Target::Existing(id) => self.update_in_turn(organisation, id, draft, expected).await,
             Target::Url { key, known } => {
                 if let Some(id) = known {
-                    match self
-                        .update_in_turn(organisation, id, draft, Expected::Any)
-                        .await
-                    {
+                    match self.update_in_turn(organisation, id, draft, expected).await {
                         Err(Refusal::NotFound) => {}
                         settled => return settled,
                     }
                 }
+                expected.check_absent()?;
                 self.create(organisation, key, draft).await
             }
         }
@@ -122,6 +139,14 @@ impl Configs {
         draft: &ConfigDraft,
         expected: Expected,
     ) -> Result<Saved, Refusal> {
+        if let Some(stored) = self.endpoints.get(organisation, id) {
+            let change = draft.apply(
+                Some(&stored.endpoint),
+                &self.context(organisation, id.clone()),
+            )?;
+            self.check_host(Some(&stored.endpoint.url), &change.endpoint.url)
+                .await?;
+        }
         let _turn = self.turn().await?;
         self.update_in_turn(organisation, id, draft, expected).await
     }
@@ -151,7 +176,7 @@ impl Configs {
                 Some(&stored.endpoint),
                 &self.context(organisation, id.clone()),
             )?;
-            let sealed = secrets::seal(&self.keyring, Some(&stored.endpoint), change)?;
+            let sealed = self.seal(Some(&stored.endpoint), change)?;
             let mut endpoint = sealed.endpoint;
             if endpoint == stored.endpoint {
                 let is_untold = self.untold.lock().remove(id);
@@ -216,7 +241,7 @@ impl Configs {
                 }
             }
             let change = draft.apply(None, &self.context(organisation, id))?;
-            let sealed = secrets::seal(&self.keyring, None, change)?;
+            let sealed = self.seal(None, change)?;
             match self.bucket.create(&sealed.endpoint).await {
                 Ok(revision) => {
                     let endpoint = sealed.endpoint;
@@ -354,6 +379,15 @@ impl Configs {
         tracing::info!({ telemetry::field::ENDPOINT_ID } = %holder, "claim of a url taken over");
         self.bucket.release_url(organisation, key).await?;
         Ok(())
+    }
+
+    /// Seals what is secret in a change, and checks the size of what comes of it.
+    fn seal(&self, existing: Option<&Endpoint>, change: Change) -> Result<SealedChange, Refusal> {
+        let sealed = secrets::seal(&self.keyring, existing, change)?;
+        match serde_json::to_vec(&sealed.endpoint) {
+            Ok(kept) if kept.len() <= STORED_MAX_BYTES => Ok(sealed),
+            Ok(_) | Err(_) => Err(Refusal::TooLarge),
+        }
     }
 
     fn context(&self, organisation: &OrganisationId, id: EndpointId) -> Context<'_> {

@@ -21,10 +21,10 @@ use jetstream::{
     bucket,
     consumer::Gate,
     endpoint_bucket::{EndpointBucket, Endpoints},
+    presence::Lease,
     publisher::Publisher,
     subject::Durable,
 };
-use tokio::sync::watch;
 
 pub use crate::config::{Config, Settings, places};
 use crate::{
@@ -48,10 +48,10 @@ pub async fn start(settings: &Settings, parts: &Parts) -> anyhow::Result<()> {
         metrics,
         ..
     } = parts;
-    let (targets, in_force) = targets(settings, parts).await?;
+    let (targets, lease) = targets(settings, parts).await?;
     let publisher = Publisher::new(broker);
     let instruments = Arc::new(Instruments::new(metrics));
-    let (recorder, recording) = recorder::start(broker, &publisher, &instruments);
+    let (recorder, recording) = recorder::start(parts, &publisher, &instruments);
     shutdown.spawn_infallible("recorder", recording);
     let filling = recorder
         .clone()
@@ -62,7 +62,7 @@ pub async fn start(settings: &Settings, parts: &Parts) -> anyhow::Result<()> {
         "crowd",
         crowd.clone().watch(broker.clone(), shutdown.draining()),
     );
-    let gate = Gate::default().and(in_force).and(publisher.flowing());
+    let gate = Gate::default().under(lease).and(publisher.flowing());
     let worker = Arc::new(Worker {
         broker: broker.clone(),
         publisher,
@@ -88,11 +88,8 @@ pub async fn start(settings: &Settings, parts: &Parts) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Follows the endpoints; returns them as targets, and whether they are up to date.
-async fn targets(
-    settings: &Settings,
-    parts: &Parts,
-) -> anyhow::Result<(Targets, watch::Receiver<bool>)> {
+/// Follows the endpoints; returns them as targets, and the lease under which they are up to date.
+async fn targets(settings: &Settings, parts: &Parts) -> anyhow::Result<(Targets, Lease)> {
     let Parts {
         broker, shutdown, ..
     } = parts;
@@ -104,6 +101,6 @@ async fn targets(
         bucket::follow(bucket.bucket(), Arc::clone(&endpoints), shutdown.draining());
     shutdown.spawn_infallible("endpoints watch", following);
     let presence = parts.presence(SERVICE).await?.endpoints(followed);
-    let in_force = parts.keep_present("endpoints", presence);
-    Ok((Targets::new(endpoints, bucket, settings), in_force))
+    let lease = parts.keep_present("endpoints", presence);
+    Ok((Targets::new(endpoints, bucket, settings), lease))
 }

@@ -15,6 +15,7 @@ use std::{
 
 use bytes::Bytes;
 use domain::{attempt::AttemptRecord, batch::Limits};
+use http_api::host::Parts;
 use jetstream::{
     Broker,
     batcher::{self, Batcher, Dropped},
@@ -41,23 +42,27 @@ const SHED_ABOVE: f64 = 0.8;
 #[derive(Debug, Clone)]
 pub(crate) struct Recorder {
     batcher: Batcher<Vec<u8>>,
+    /// The most bytes of a record.
+    room: usize,
     sheds: Arc<AtomicBool>,
 }
 
 /// Makes the recorder, and the task that publishes its batches.
 pub(crate) fn start(
-    broker: &Broker,
+    parts: &Parts,
     publisher: &Publisher,
     instruments: &Arc<Instruments>,
 ) -> (Recorder, impl Future<Output = ()> + use<>) {
     // A batch may take half of what a message may hold.
+    let room = parts.broker.payload_limit() / 2;
     let limits = Limits {
         items: BATCH_RECORDS,
-        bytes: broker.payload_limit() / 2,
+        bytes: room,
         age: BATCH_AGE,
     };
     let (batcher, batches) = batcher::new(limits);
-    let subject = broker.names.attempts();
+    let subject = parts.broker.names.attempts();
+    let abort = parts.shutdown.abort();
     let (publisher, instruments) = (publisher.clone(), Arc::clone(instruments));
     let recording = batches.run(BATCHES_AT_ONCE, move |records: Vec<Vec<u8>>| {
         instruments.batch(records.len());
@@ -69,22 +74,23 @@ pub(crate) fn start(
             headers: Default::default(),
             payload: Bytes::from(encoder.finish()),
         };
-        let publisher = publisher.clone();
+        let (publisher, abort) = (publisher.clone(), abort.clone());
         async move {
-            publisher
-                .publish_until_stored(message)
-                .await
-                .inspect_err(|error| tracing::error!(error = %error, "records can't be stored"))
-                .is_ok()
+            tokio::select! {
+                stored = publisher.publish_until_stored(message) => stored
+                    .inspect_err(|error| tracing::error!(error = %error, "records can't be stored"))
+                    .is_ok(),
+                // Whoever waits for it hands its job back to the broker.
+                () = abort.cancelled() => false,
+            }
         }
     });
-    (
-        Recorder {
-            batcher,
-            sheds: Arc::default(),
-        },
-        recording,
-    )
+    let recorder = Recorder {
+        batcher,
+        room,
+        sheds: Arc::default(),
+    };
+    (recorder, recording)
 }
 
 impl Recorder {
@@ -94,7 +100,14 @@ impl Recorder {
             record.response_body = None;
             record.response_body_encoding = None;
         }
-        let bytes = attempts::record(&record);
+        let mut bytes = attempts::record(&record);
+        if bytes.len() > self.room {
+            // On a broker with little room the record itself matters more than what it quotes.
+            record.response_body = None;
+            record.response_headers = None;
+            record.request_headers.clear();
+            bytes = attempts::record(&record);
+        }
         let size = bytes.len();
         self.batcher.store(bytes, size).await
     }

@@ -18,7 +18,7 @@ use jetstream::{
     consumer::{Delivery, NEWER_PAUSE, POISON_DELIVERIES, Settlement},
     dead_letter::{Rejection, dead_letter, rejection},
     publisher::{Outgoing, Publisher},
-    retry_lane::{self, Cargo},
+    retry_lane::{self, Cargo, Waiting},
     subject::Durable,
     wire::{self, DecodeError, TraceHeaders},
 };
@@ -32,8 +32,11 @@ use crate::{
     targets::{NoTarget, Targets},
 };
 
-/// How long a job waits when something of our own is missing.
+/// How long a job waits when what follows from it can't be stored.
 const PAUSE: Duration = Duration::from_secs(5);
+/// How long a job is parked at first; each further time twice as long, up to ten minutes.
+const PARKED: Duration = Duration::from_secs(5);
+const PARKED_DOUBLINGS: u32 = 7;
 /// How often the crowd on the retry lane is counted.
 const COUNT_EVERY: Duration = Duration::from_secs(1);
 
@@ -82,7 +85,7 @@ impl Worker {
             Err(NoTarget::Never(reason)) => return self.give_up(&job, &cargo, reason, None).await,
             Err(NoTarget::NotNow(reason)) => {
                 tracing::error!(reason, endpoint.id = %job.endpoint, "endpoint can't be used");
-                return Settlement::NakAfter(PAUSE);
+                return self.park(&job, &cargo).await;
             }
         };
         let under_way = self.instruments.attempt_begins();
@@ -125,14 +128,28 @@ impl Worker {
         due: Option<Timestamp>,
     ) -> Settlement {
         let next = job.next_retry(due.unwrap_or_else(now));
-        let waiting = retry_lane::choose(wait, self.crowd.count(), self.broker.server_version());
-        self.finish_with(retry_lane::message(
-            &self.broker.names,
-            &next,
-            cargo,
-            waiting,
-        ))
-        .await
+        self.wait(&next, cargo, wait).await
+    }
+
+    /// Parks a job that can't be attempted now for want of something of ours: the same attempt, later.
+    async fn park(&self, job: &Job, cargo: &Cargo) -> Settlement {
+        let wait = PARKED * 2_u32.saturating_pow(job.hold.min(PARKED_DOUBLINGS));
+        self.wait(&job.held(now().after(wait)), cargo, wait).await
+    }
+
+    /// Stores a job that waits. A broker that refuses its schedule takes it into the retry lane.
+    async fn wait(&self, job: &Job, cargo: &Cargo, wait: Duration) -> Settlement {
+        let names = &self.broker.names;
+        let waiting = retry_lane::choose(wait, self.crowd.count(), self.broker.keeps_schedules());
+        let message = retry_lane::message(names, job, cargo, waiting);
+        match self.publisher.publish_until_stored(message).await {
+            Ok(_) => Settlement::Ack,
+            Err(error) => {
+                tracing::error!(error = %error, job.id = %job.id, "wait is refused as it is");
+                self.finish_with(retry_lane::message(names, job, cargo, Waiting::Nak))
+                    .await
+            }
+        }
     }
 
     /// Makes a dead letter of the job, then lets go of it.

@@ -27,6 +27,11 @@ impl Directory {
         self.indexes.read().get(organisation).map(Arc::clone)
     }
 
+    /// Returns whether every endpoint of an organisation is in its index.
+    pub(crate) fn is_whole(&self, organisation: &OrganisationId) -> bool {
+        self.endpoints.all_readable(organisation)
+    }
+
     fn build(&self, organisation: &OrganisationId) -> Arc<Index> {
         let endpoints = self.endpoints.of(organisation);
         Arc::new(Index::new(

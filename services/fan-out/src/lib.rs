@@ -18,7 +18,7 @@ use jetstream::{
 };
 
 pub use crate::config::{Config, Settings};
-use crate::{directory::Directory, worker::Worker};
+use crate::{directory::Directory, metrics::Instruments, worker::Worker};
 
 /// The name of the service in logs, heartbeats and metrics.
 pub const SERVICE: &str = "fan-out";
@@ -45,12 +45,20 @@ pub async fn start(settings: &Settings, parts: &Parts) -> anyhow::Result<()> {
     );
     shutdown.spawn_infallible("endpoints watch", following);
     let presence = parts.presence(SERVICE).await?.endpoints(followed);
-    let in_force = parts.keep_present("endpoints", presence);
+    let lease = parts.keep_present("endpoints", presence);
 
     let publisher = Publisher::new(broker);
-    let gate = Gate::default().and(in_force).and(publisher.flowing());
+    let gate = Gate::default()
+        .under(lease.clone())
+        .and(publisher.flowing());
     let pull = parts.pull(Durable::FanOut, settings.places, gate);
-    let worker = Arc::new(Worker::new(broker, directory, publisher, metrics));
+    let worker = Arc::new(Worker {
+        broker: broker.clone(),
+        directory,
+        lease,
+        publisher,
+        instruments: Instruments::new(metrics),
+    });
     let broker = broker.clone();
     shutdown.spawn("fan-out", async move {
         pull.run(&broker, move |delivery| {

@@ -11,13 +11,13 @@ use domain::{
 use futures::future::join_all;
 use jetstream::{
     Broker,
-    consumer::{Delivery, POISON_DELIVERIES, Settlement},
+    consumer::{Delivery, NEWER_PAUSE, POISON_DELIVERIES, Settlement},
     dead_letter::{Rejection, rejection},
+    presence::Lease,
     publisher::{Outgoing, Publisher},
     retry_lane::{Cargo, job_headers},
     wire::TraceHeaders,
 };
-use telemetry::Metrics;
 
 use crate::{directory::Directory, metrics::Instruments};
 
@@ -29,28 +29,14 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Turns events into jobs.
 #[derive(Debug)]
 pub(crate) struct Worker {
-    broker: Broker,
-    directory: Arc<Directory>,
-    publisher: Publisher,
-    instruments: Instruments,
+    pub(crate) broker: Broker,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) lease: Lease,
+    pub(crate) publisher: Publisher,
+    pub(crate) instruments: Instruments,
 }
 
 impl Worker {
-    pub(crate) fn new(
-        broker: &Broker,
-        directory: Arc<Directory>,
-        publisher: Publisher,
-        metrics: &Metrics,
-    ) -> Self {
-        let instruments = Instruments::new(metrics);
-        Self {
-            broker: broker.clone(),
-            directory,
-            publisher,
-            instruments,
-        }
-    }
-
     /// Handles one message of the events stream.
     pub(crate) async fn handle(&self, delivery: Delivery) -> Settlement {
         if delivery.deliveries > POISON_DELIVERIES {
@@ -87,7 +73,15 @@ impl Worker {
 
     /// Stores one job per endpoint that wants the event.
     async fn emit(&self, event: &Event, delivery: &Delivery) -> Settlement {
-        let Some(index) = self.directory.index(&event.organisation) else {
+        let index = self.directory.index(&event.organisation);
+        // Looked at after the index: what was read while the lease holds was current.
+        if !self.lease.holds() {
+            return Settlement::NakAfter(PAUSE);
+        }
+        if !self.directory.is_whole(&event.organisation) {
+            return Settlement::NakAfter(NEWER_PAUSE);
+        }
+        let Some(index) = index else {
             self.instruments.fanned_out(0);
             return Settlement::Ack;
         };

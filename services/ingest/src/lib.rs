@@ -55,7 +55,7 @@ pub async fn start(parts: &Parts) -> anyhow::Result<Router> {
         bucket::follow(bucket.bucket(), Arc::clone(&tokens), shutdown.draining());
     shutdown.spawn_infallible("tokens watch", following);
     let presence = parts.presence(SERVICE).await?.tokens(followed);
-    let in_force = parts.keep_present("tokens", presence);
+    let lease = parts.keep_present("tokens", presence);
 
     let event_max_bytes = sent_max_bytes(broker.payload_limit());
     if event_max_bytes < EVENT_MAX_BYTES {
@@ -67,7 +67,7 @@ pub async fn start(parts: &Parts) -> anyhow::Result<Router> {
     let ingest = Arc::new(Ingest {
         broker: broker.clone(),
         publisher: Publisher::new(broker),
-        guard: Guard::new(tokens, in_force),
+        guard: Guard::new(tokens, lease),
         instruments: Instruments::new(metrics),
         event_max_bytes,
     });

@@ -60,8 +60,9 @@ pub(crate) async fn handler(
     let caller = ingest.guard.authenticate(&parts.headers, OPERATION)?;
     caller.require(Permission::SendEvents, OPERATION)?;
     let query: Query = query::read(parts.uri.query(), OPERATION)?;
-    let organisation = caller.organisation(query.organisation_id.as_deref(), OPERATION)?;
-    let body = body::read(&parts.headers, body, REQUEST_MAX_BYTES, OPERATION).await?;
+    let named = query.organisation_id.as_deref();
+    let organisation = ingest.guard.organisation(&caller, named, OPERATION)?;
+    let body = body::read(&parts, body, REQUEST_MAX_BYTES, OPERATION).await?;
     let events = read_all(&ingest, &organisation, &body)?;
     let trace = trace(&parts.headers);
     let accepted = publish_all(&ingest, events, &trace)
@@ -161,6 +162,10 @@ fn refused(error: publisher::Error) -> Problem {
                 OPERATION,
                 "the broker did not store the events; repeat the request",
             )
+        }
+        publisher::Error::Refused(reason) => {
+            tracing::error!(reason, "the broker refuses an event");
+            Problem::internal(OPERATION, &reason)
         }
         publisher::Error::TooLarge => {
             Problem::payload_too_large(OPERATION, "an event is larger than the broker takes")

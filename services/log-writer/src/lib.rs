@@ -57,7 +57,7 @@ pub fn start(settings: &Settings, store: &AttemptStore, parts: &Parts) {
     let pull =
         |durable, places| parts.pull(durable, places, Gate::default().and(patience.reachable()));
 
-    let (records, writing) = records::start(store, &patience, &instruments);
+    let (records, writing) = records::start(store, broker, &patience, &instruments);
     shutdown.spawn_infallible("records writer", writing);
     let records = Arc::new(records);
     spawn(

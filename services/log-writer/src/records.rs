@@ -3,10 +3,14 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use attempt_store::AttemptStore;
+use bytes::Bytes;
 use domain::{attempt::AttemptRecord, batch::Limits};
 use jetstream::{
+    Broker,
     batcher::{self, Batcher},
     consumer::{Delivery, NEWER_PAUSE, Settlement},
+    dead_letter::{Rejection, rejection},
+    publisher::Publisher,
     wire::{DecodeError, attempts},
 };
 
@@ -27,12 +31,15 @@ const WRITES_AT_ONCE: usize = 2;
 /// Takes messages with batches of records.
 #[derive(Debug)]
 pub(crate) struct Records {
+    broker: Broker,
+    publisher: Publisher,
     batcher: Batcher<Vec<AttemptRecord>>,
 }
 
 /// Makes the intake, and the task that writes.
 pub(crate) fn start(
     store: &AttemptStore,
+    broker: &Broker,
     patience: &Patience,
     instruments: &Arc<Instruments>,
 ) -> (Records, impl Future<Output = ()> + use<>) {
@@ -52,28 +59,71 @@ pub(crate) fn start(
             true
         }
     });
-    (Records { batcher }, writing)
+    let records = Records {
+        broker: broker.clone(),
+        publisher: Publisher::new(broker),
+        batcher,
+    };
+    (records, writing)
 }
 
 impl Records {
     /// Handles one message of the attempts stream.
     pub(crate) async fn handle(&self, delivery: Delivery) -> Settlement {
-        let records = match attempts::decode(&delivery.payload) {
-            Ok(records) => records,
+        let decoded = match attempts::decode(&delivery.payload) {
+            Ok(decoded) => decoded,
             Err(DecodeError::Newer(_)) => return Settlement::NakAfter(NEWER_PAUSE),
             Err(DecodeError::Malformed(reason)) => {
-                // Nobody but delivery may publish here; what is damaged can't be read by anybody.
-                tracing::error!(
-                    reason,
-                    sequence = delivery.sequence,
-                    "batch of records dropped"
-                );
-                return Settlement::Ack;
+                return self
+                    .put_aside(&delivery, 0, &delivery.payload, &reason)
+                    .await;
             }
         };
-        match self.batcher.store(records, delivery.payload.len()).await {
+        for (at, (text, reason)) in decoded.unreadable.into_iter().enumerate() {
+            let aside = self
+                .put_aside(&delivery, at, &Bytes::from(text), &reason)
+                .await;
+            if aside != Settlement::Ack {
+                return aside;
+            }
+        }
+        match self
+            .batcher
+            .store(decoded.records, delivery.payload.len())
+            .await
+        {
             Ok(()) => Settlement::Ack,
             Err(batcher::Dropped) => Settlement::NakAfter(Duration::ZERO),
+        }
+    }
+
+    /// Puts aside what is no record that we can read: another version may.
+    async fn put_aside(
+        &self,
+        delivery: &Delivery,
+        at: usize,
+        payload: &Bytes,
+        reason: &str,
+    ) -> Settlement {
+        tracing::error!(
+            reason,
+            sequence = delivery.sequence,
+            "attempt record is not readable"
+        );
+        let rejected = Rejection {
+            organisation: None,
+            subject: &delivery.subject,
+            reason,
+            message_id: format!("attempts:{}:{at}", delivery.sequence),
+            payload,
+        };
+        let message = rejection(&self.broker.names, rejected, self.broker.payload_limit());
+        match self.publisher.publish_until_stored(message).await {
+            Ok(_) => Settlement::Ack,
+            Err(error) => {
+                tracing::error!(error = %error, "unreadable record can't be put aside");
+                Settlement::NakAfter(NEWER_PAUSE)
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use domain::{
+    attempt::AttemptRecord,
     name::{EndpointId, EventId, EventName, OrganisationId},
     time::Timestamp,
 };
@@ -41,7 +42,7 @@ pub struct Filter {
 /// Which part of the attempts is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
-    /// How many records, brought into 1 to [`PAGE_LIMIT`].
+    /// How many records at most, brought into 1 to [`PAGE_LIMIT`].
     pub limit: u32,
     /// Where the page begins.
     pub after: Position,
@@ -54,7 +55,8 @@ pub struct Page {
 pub enum Position {
     /// With the first record.
     Start,
-    /// Behind that many records. Records that arrive meanwhile shift it; a cursor does not have that flaw.
+    /// Behind that many records. Records that arrive meanwhile shift it, and whoever counts pages passes by
+    /// what a short page left out; a cursor does not have these flaws.
     Skip(u64),
     /// Behind the record that ended the page before.
     Cursor(Cursor),
@@ -84,6 +86,14 @@ pub struct Cursor {
 pub struct InvalidCursor;
 
 impl Cursor {
+    /// Returns the place of a record.
+    pub(crate) fn of(record: &AttemptRecord) -> Self {
+        Self {
+            created_at: record.created_at,
+            id: record.id.clone(),
+        }
+    }
+
     /// Parses what `Display` printed.
     ///
     /// # Errors

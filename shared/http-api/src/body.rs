@@ -1,13 +1,17 @@
 //! Reads bodies of requests, with their limits, and JSON out of them.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::body::{Body, HttpBody as _};
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, header};
+pub use domain::draft::{Object, word};
+use http::{HeaderMap, header, request::Parts};
 use http_body_util::BodyExt as _;
 use serde::Deserialize;
-use tokio::time::timeout;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
 
 use crate::problem::Problem;
 
@@ -16,106 +20,167 @@ mod tests;
 
 /// How long a whole body may take.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How much of a body that is too large is read and thrown away, so that a caller who sends
-/// everything before it reads sees the answer, and no broken connection.
-const DISCARD_MAX_BYTES: usize = 8 * 1024 * 1024;
-/// How long throwing away may take.
-const DISCARD_PATIENCE: Duration = Duration::from_secs(2);
+/// How long a piece of a body waits for room.
+const ROOM_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The memory for bodies that all requests of a server share; cheap to clone.
+///
+/// A body takes room as its pieces come, and gives it back when the last of its bytes is dropped. The
+/// server hands its room to the requests, in their extensions.
+#[derive(Debug, Clone)]
+pub struct Room(Arc<Semaphore>);
+
+impl Room {
+    /// Makes room for as many bytes.
+    #[must_use]
+    pub fn new(bytes: usize) -> Self {
+        Self(Arc::new(Semaphore::new(bytes)))
+    }
+
+    async fn take(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let bytes = u32::try_from(bytes).ok()?;
+        if let Ok(taken) = Arc::clone(&self.0).try_acquire_many_owned(bytes) {
+            return Some(taken);
+        }
+        let free = Arc::clone(&self.0).acquire_many_owned(bytes);
+        timeout(ROOM_PATIENCE, free).await.ok()?.ok()
+    }
+}
 
 /// Reads a body of JSON of at most `max_bytes`.
 ///
-/// A body that comes in one piece is not copied.
+/// A body that comes in one piece is not copied. What is not read of a body that is refused is left
+/// to the server.
 ///
 /// # Errors
 /// 415 for another media type than JSON (none is taken for JSON) or an encoded body; 413 for one
-/// that is too large; 400 for one that breaks off or takes longer than 30 s.
+/// that is too large; 400 for one that breaks off or takes longer than 30 s; 503 if the server has
+/// no room for it.
 pub async fn read(
-    headers: &HeaderMap,
+    parts: &Parts,
     body: Body,
     max_bytes: usize,
     operation: &'static str,
 ) -> Result<Bytes, Problem> {
-    require_json(headers, operation)?;
-    let too_large = || {
-        Problem::payload_too_large(
+    require_json(&parts.headers, operation)?;
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    let reading = Reading {
+        body,
+        allowed: max_bytes,
+        room: parts.extensions.get().cloned(),
+        taken: None,
+    };
+    let read = async {
+        if announced > max_bytes {
+            return Err(Broken::TooLarge);
+        }
+        timeout(PATIENCE, reading.whole())
+            .await
+            .unwrap_or(Err(Broken::Late))
+    };
+    read.await.map_err(|broken| match broken {
+        Broken::TooLarge => Problem::payload_too_large(
             operation,
             format!("body: must be at most {max_bytes} bytes"),
-        )
-    };
-    let expects = headers.contains_key(header::EXPECT);
-    let mut body = body;
-    if exceeds(body.size_hint().lower(), max_bytes) {
-        // Who waits for `100 Continue` hasn't sent anything yet, and needs not.
-        if !expects {
-            discard(&mut body).await;
-        }
-        return Err(too_large());
-    }
-    match timeout(PATIENCE, collect(&mut body, max_bytes)).await {
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(Broken::TooLarge)) => {
-            discard(&mut body).await;
-            Err(too_large())
-        }
-        Ok(Err(Broken::Off)) => Err(Problem::bad_request(operation, "body: broke off")),
-        Err(_elapsed) => Err(Problem::bad_request(
+        ),
+        Broken::Off => Problem::bad_request(operation, "body: broke off"),
+        Broken::Late => Problem::bad_request(
             operation,
             format!("body: must arrive within {} s", PATIENCE.as_secs()),
-        )),
-    }
+        ),
+        Broken::NoRoom => Problem::unavailable(
+            operation,
+            "too many bodies are being read, repeat the request",
+        ),
+    })
 }
 
 /// Why a body could not be read.
 enum Broken {
     TooLarge,
     Off,
+    Late,
+    NoRoom,
 }
 
-fn exceeds(announced_bytes: u64, max_bytes: usize) -> bool {
-    usize::try_from(announced_bytes).map_or(true, |bytes| bytes > max_bytes)
+/// A body that is being read.
+struct Reading {
+    body: Body,
+    /// How many bytes may still come.
+    allowed: usize,
+    room: Option<Room>,
+    taken: Option<OwnedSemaphorePermit>,
 }
 
-async fn collect(body: &mut Body, max_bytes: usize) -> Result<Bytes, Broken> {
-    let Some(first) = next(body, max_bytes).await? else {
-        return Ok(Bytes::new());
-    };
-    let Some(second) = next(body, max_bytes - first.len()).await? else {
-        return Ok(first);
-    };
-    let rest = usize::try_from(body.size_hint().lower())
-        .unwrap_or(0)
-        .min(max_bytes);
-    let mut whole = BytesMut::with_capacity(first.len() + second.len() + rest);
-    whole.extend_from_slice(&first);
-    whole.extend_from_slice(&second);
-    while let Some(piece) = next(body, max_bytes - whole.len()).await? {
-        whole.extend_from_slice(&piece);
+impl Reading {
+    async fn whole(mut self) -> Result<Bytes, Broken> {
+        let Some(first) = self.next().await? else {
+            return Ok(Bytes::new());
+        };
+        let Some(second) = self.next().await? else {
+            return Ok(self.keep(first));
+        };
+        // What was announced is not set aside: who announces much and sends little gets little.
+        let mut whole = BytesMut::with_capacity(first.len() + second.len());
+        whole.extend_from_slice(&first);
+        whole.extend_from_slice(&second);
+        drop((first, second));
+        while let Some(piece) = self.next().await? {
+            whole.extend_from_slice(&piece);
+        }
+        Ok(self.keep(whole.freeze()))
     }
-    Ok(whole.freeze())
-}
 
-/// Returns the next piece with something in it, of at most `room` bytes.
-async fn next(body: &mut Body, room: usize) -> Result<Option<Bytes>, Broken> {
-    while let Some(frame) = body.frame().await {
-        match frame.map_err(|_error| Broken::Off)?.into_data() {
-            Ok(data) if data.is_empty() => {}
-            Ok(data) if data.len() > room => return Err(Broken::TooLarge),
-            Ok(data) => return Ok(Some(data)),
-            Err(_trailers) => {}
+    /// Returns the next piece with something in it, once there is room for it.
+    async fn next(&mut self) -> Result<Option<Bytes>, Broken> {
+        while let Some(frame) = self.body.frame().await {
+            match frame.map_err(|_error| Broken::Off)?.into_data() {
+                Ok(data) if data.is_empty() => {}
+                Ok(data) => {
+                    self.allowed = self
+                        .allowed
+                        .checked_sub(data.len())
+                        .ok_or(Broken::TooLarge)?;
+                    self.take_room(data.len()).await?;
+                    return Ok(Some(data));
+                }
+                Err(_trailers) => {}
+            }
+        }
+        Ok(None)
+    }
+
+    async fn take_room(&mut self, bytes: usize) -> Result<(), Broken> {
+        let Some(room) = &self.room else {
+            return Ok(());
+        };
+        let more = room.take(bytes).await.ok_or(Broken::NoRoom)?;
+        match &mut self.taken {
+            Some(taken) => taken.merge(more),
+            None => self.taken = Some(more),
+        }
+        Ok(())
+    }
+
+    /// Returns bytes that keep their room.
+    fn keep(self, bytes: Bytes) -> Bytes {
+        match self.taken {
+            Some(_taken) => Bytes::from_owner(Kept { bytes, _taken }),
+            None => bytes,
         }
     }
-    Ok(None)
 }
 
-async fn discard(body: &mut Body) {
-    let all = async {
-        let mut room = DISCARD_MAX_BYTES;
-        while let Ok(Some(piece)) = next(body, room).await {
-            room -= piece.len();
-        }
-    };
-    // Whether it came to its end makes no difference: the answer is the same.
-    timeout(DISCARD_PATIENCE, all).await.unwrap_or_default();
+/// Bytes with the room that they take.
+struct Kept {
+    bytes: Bytes,
+    _taken: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Kept {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 /// Requires a body of JSON that is not encoded otherwise.
@@ -155,10 +220,11 @@ fn is_json(media_type: &str) -> bool {
         .is_some_and(|subtype| subtype == "json" || subtype.ends_with("+json"))
 }
 
-/// Reads JSON into a type, which may borrow from the bytes.
+/// Reads JSON into a type, which may borrow from the bytes. What is to be an object is read as an
+/// [`Object`].
 ///
 /// # Errors
-/// 400, naming the place, such as `[2].url: invalid type: …`.
+/// 400, naming the place, such as `[2].url: invalid type: …`. It repeats no string that was sent.
 pub fn json<'de, T: Deserialize<'de>>(
     bytes: &'de [u8],
     operation: &'static str,
@@ -167,15 +233,8 @@ pub fn json<'de, T: Deserialize<'de>>(
         return Err(Problem::bad_request(operation, "body: must not be empty"));
     }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let place = error.path().to_string();
-        let place = if place == "." {
-            "body".to_owned()
-        } else {
-            place
-        };
-        Problem::bad_request(operation, format!("{place}: {}", error.inner()))
-    })?;
+    let value = serde_path_to_error::deserialize(&mut deserializer)
+        .map_err(|error| Problem::unreadable(operation, "body", &error))?;
     deserializer
         .end()
         .map_err(|error| Problem::bad_request(operation, format!("body: {error}")))?;

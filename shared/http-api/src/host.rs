@@ -8,13 +8,13 @@ use config::{Common, Nats};
 use jetstream::{
     Broker, Options,
     consumer::{Gate, Pull},
-    presence::Presence,
+    presence::{Lease, Presence},
     subject::Durable,
     topology,
 };
 use lifecycle::{Readiness, Shutdown, probes};
 use telemetry::Metrics;
-use tokio::{net::TcpListener, sync::watch};
+use tokio::net::TcpListener;
 
 use crate::{problem, server};
 
@@ -57,15 +57,15 @@ impl Parts {
         }
     }
 
-    /// Runs a heartbeat, and makes readiness wait for it; returns whether what the replica holds is
-    /// up to date.
-    pub fn keep_present(&self, what: &'static str, presence: Presence) -> watch::Receiver<bool> {
-        let in_force = presence.gate();
+    /// Runs a heartbeat, and makes readiness wait for it; returns the lease, which holds while what
+    /// the replica has in memory is up to date.
+    pub fn keep_present(&self, what: &'static str, presence: Presence) -> Lease {
+        let lease = presence.lease();
         self.shutdown
-            .spawn_work(self.readiness.follow(what, in_force.clone()));
+            .spawn_work(self.readiness.follow(what, lease.changes()));
         self.shutdown
             .spawn_infallible("heartbeat", presence.run(self.shutdown.draining()));
-        in_force
+        lease
     }
 }
 

@@ -9,6 +9,8 @@ use axum::{
 use http::{HeaderValue, StatusCode, Uri, header};
 use serde::Serialize;
 
+mod wording;
+
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +18,8 @@ mod tests;
 const RETRY_AFTER_S: HeaderValue = HeaderValue::from_static("1");
 /// How much of an unknown path is repeated in the answer.
 const PATH_MAX_CHARS: usize = 200;
+/// How long a message may be: parts of it are what the caller sent.
+const MESSAGE_MAX_CHARS: usize = 300;
 
 /// What went wrong, as callers may branch on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -74,7 +78,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// Makes a problem of an operation, such as `putWebhookConfigs`.
+    /// Makes a problem of an operation, such as `putWebhookConfigs`. A long message is cut.
     pub fn new(
         code: Code,
         operation: impl Into<Cow<'static, str>>,
@@ -82,7 +86,7 @@ impl Problem {
     ) -> Self {
         Self {
             code,
-            message: message.into(),
+            message: cut(message.into()),
             path: operation.into(),
         }
     }
@@ -90,6 +94,19 @@ impl Problem {
     /// 400: the request is wrong; the message says where.
     pub fn bad_request(operation: &'static str, message: impl Into<String>) -> Self {
         Self::new(Code::BadRequest, operation, message)
+    }
+
+    /// 400: a request can't be read as what it must be. Names the field, and repeats no string that
+    /// was sent; `whole` is what a fault of no field in particular is about.
+    pub(crate) fn unreadable<E: Display>(
+        operation: &'static str,
+        whole: &str,
+        error: &serde_path_to_error::Error<E>,
+    ) -> Self {
+        Self::bad_request(
+            operation,
+            wording::fault(whole, error.path(), error.inner()),
+        )
     }
 
     /// 401: the caller is unknown.
@@ -153,6 +170,14 @@ impl Problem {
     pub fn message(&self) -> &str {
         &self.message
     }
+}
+
+fn cut(message: String) -> String {
+    if message.len() <= MESSAGE_MAX_CHARS || message.chars().nth(MESSAGE_MAX_CHARS).is_none() {
+        return message;
+    }
+    let kept = message.chars().take(MESSAGE_MAX_CHARS - 1);
+    kept.chain(['…']).collect()
 }
 
 /// The error's body.

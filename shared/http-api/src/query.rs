@@ -13,15 +13,8 @@ pub fn read<'de, T: Deserialize<'de>>(
     operation: &'static str,
 ) -> Result<T, Problem> {
     let pairs = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes());
-    serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(pairs)).map_err(|error| {
-        let place = error.path().to_string();
-        let place = if place == "." {
-            "query".to_owned()
-        } else {
-            place
-        };
-        Problem::bad_request(operation, format!("{place}: {}", error.inner()))
-    })
+    serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(pairs))
+        .map_err(|error| Problem::unreadable(operation, "query", &error))
 }
 
 #[cfg(test)]

@@ -2,15 +2,20 @@
 
 use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use axum::{Router, body::Body, extract::ConnectInfo};
+use axum::{Router, extract::ConnectInfo};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use lifecycle::Shutdown;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
 };
 use tower_service::Service as _;
+
+use crate::body::Room;
+
+mod lent;
 
 #[cfg(test)]
 mod tests;
@@ -25,13 +30,19 @@ const BUFFER_BYTES: usize = 128 * 1024;
 pub struct Limits {
     /// Open connections; more wait to be accepted.
     pub connections: usize,
-    /// How long the next request's headers may take, and so how long a connection may be idle.
+    /// How long the next request's headers may take, and so how long a connection may be idle
+    /// between requests.
     ///
     /// Longer than the usual 60 s of connection pools: a server that closes first makes requests
     /// fail that were sent at that moment.
     pub headers_within: Duration,
+    /// How long a fresh connection may send nothing at all.
+    pub first_byte_within: Duration,
     /// Bytes of a request's headers.
     pub header_bytes: usize,
+    /// Bytes of all bodies that are being read or worked on. A body is gathered in a buffer that
+    /// grows by doubling, so the memory for them is at most twice as much.
+    pub body_bytes: usize,
 }
 
 impl Default for Limits {
@@ -39,7 +50,9 @@ impl Default for Limits {
         Self {
             connections: 10_000,
             headers_within: Duration::from_secs(75),
+            first_byte_within: Duration::from_secs(10),
             header_bytes: 64 * 1024,
+            body_bytes: 128 * 1024 * 1024,
         }
     }
 }
@@ -52,7 +65,9 @@ pub fn serve(listener: TcpListener, router: Router, shutdown: &Shutdown) {
 /// Serves a router over HTTP/1.1 until the drain.
 ///
 /// On the drain the listener and idle connections are closed and requests in flight finish; on the
-/// abort all connections are closed. Handlers find the peer as `ConnectInfo<SocketAddr>`.
+/// abort all connections are closed. Handlers find the peer as `ConnectInfo<SocketAddr>`, and the
+/// room for bodies as [`Room`]. What they leave unread of a body is read before they are answered, so
+/// that a caller who sends everything before it reads sees the answer, and no broken connection.
 pub fn serve_within(limits: Limits, listener: TcpListener, router: Router, shutdown: &Shutdown) {
     let mut connections = http1::Builder::new();
     connections
@@ -64,6 +79,8 @@ pub fn serve_within(limits: Limits, listener: TcpListener, router: Router, shutd
         connections,
         router,
         shutdown: shutdown.clone(),
+        first_byte_within: limits.first_byte_within,
+        room: Room::new(limits.body_bytes),
     };
     shutdown.spawn("http", server.accept(listener, limits.connections));
 }
@@ -73,6 +90,8 @@ struct Server {
     connections: http1::Builder,
     router: Router,
     shutdown: Shutdown,
+    first_byte_within: Duration,
+    room: Room,
 }
 
 impl Server {
@@ -105,17 +124,30 @@ impl Server {
             tracing::debug!(%error, "a connection was closed at once");
             return;
         }
-        let router = self.router;
+        let (draining, abort) = (self.shutdown.draining(), self.shutdown.abort());
+        tokio::select! {
+            // Readable is also what has been closed: hyper finds out.
+            first = timeout(self.first_byte_within, stream.readable()) => if first.is_err() {
+                return;
+            },
+            () = draining.cancelled() => {}
+        }
+        let (router, room) = (self.router, self.room);
         let service = service_fn(move |request: http::Request<Incoming>| {
-            let mut request = request.map(Body::new);
+            let (mut request, left) = lent::lend(request);
             request.extensions_mut().insert(ConnectInfo(peer));
-            router.clone().call(request)
+            request.extensions_mut().insert(room.clone());
+            let answer = router.clone().call(request);
+            async move {
+                let answer = answer.await;
+                left.discard().await;
+                answer
+            }
         });
         let connection = self
             .connections
             .serve_connection(TokioIo::new(stream), service);
         let mut connection = pin!(connection);
-        let (draining, abort) = (self.shutdown.draining(), self.shutdown.abort());
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
             () = draining.cancelled() => {

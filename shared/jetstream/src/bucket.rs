@@ -5,7 +5,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 use async_nats::jetstream::kv::{self, CreateErrorKind, Operation, UpdateErrorKind};
 use bytes::Bytes;
 use domain::time::Timestamp;
-use futures::StreamExt as _;
+use futures::{Stream, StreamExt as _};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -13,6 +13,8 @@ use crate::{connection::Broker, subject};
 
 /// How long to wait before a broken watch is opened again.
 const REOPEN_PAUSE: Duration = Duration::from_millis(200);
+/// How often it is looked whether the connection is still the same.
+const CONNECTION_LOOK: Duration = Duration::from_millis(200);
 /// How many changes that are there at once are applied as one.
 const CHANGES_AT_ONCE: usize = 4_096;
 
@@ -53,6 +55,7 @@ pub enum Error {
 #[derive(Debug, Clone)]
 pub struct Bucket {
     store: kv::Store,
+    broker: Broker,
 }
 
 impl Bucket {
@@ -66,7 +69,10 @@ impl Bucket {
             .get_key_value(broker.names.bucket(bucket))
             .await
             .map_err(unavailable)?;
-        Ok(Self { store })
+        Ok(Self {
+            store,
+            broker: broker.clone(),
+        })
     }
 
     /// Reads a key.
@@ -216,63 +222,76 @@ async fn follow_on<V: View>(bucket: &Bucket, view: &V, held: &watch::Sender<Held
     }
 }
 
+/// Changes that came together.
+type Chunk = Vec<Result<kv::Entry, kv::WatcherError>>;
+
 /// Follows a bucket until the watch breaks.
 async fn follow_once<V: View>(
     bucket: &Bucket,
     view: &V,
     held: &watch::Sender<Held>,
 ) -> Result<(), String> {
-    let last = bucket
-        .last_revision()
-        .await
-        .map_err(|error| error.to_string())?;
-    let watch = bucket
-        .store
-        .watch_with_history(">")
-        .await
-        .map_err(|error| error.to_string())?;
+    let connection = bucket.broker.connects();
+    let last = bucket.last_revision().await.map_err(text)?;
+    let watch = bucket.store.watch_with_history(">").await.map_err(text)?;
     let mut entries = watch.ready_chunks(CHANGES_AT_ONCE);
-    let empty = bucket
-        .store
-        .stream
-        .get_info()
-        .await
-        .is_ok_and(|info| info.state.messages == 0);
-    let mut initial = Vec::new();
-    let mut current = empty;
-    while !current {
-        let chunk = entries.next().await.ok_or("watch ended")?;
-        for entry in chunk {
-            let entry = entry.map_err(|error| error.to_string())?;
-            current |= entry.delta == 0;
-            initial.push(change(entry));
-        }
-    }
-    let newest = initial
-        .iter()
-        .map(|change| change.revision)
-        .max()
-        .unwrap_or(0)
-        .max(last);
+    let initial = initial(bucket, &mut entries).await?;
+    let newest = newest(&initial).max(last);
     view.replace(initial);
     held.send_replace(Held {
         live: true,
         revision: newest,
     });
+    let mut look = tokio::time::interval(CONNECTION_LOOK);
     loop {
-        let chunk = entries.next().await.ok_or("watch ended")?;
-        let changes: Vec<Change> = chunk
-            .into_iter()
-            .map(|entry| entry.map(change).map_err(|error| error.to_string()))
-            .collect::<Result<_, _>>()?;
-        let newest = changes
-            .iter()
-            .map(|change| change.revision)
-            .max()
-            .unwrap_or(0);
+        // A watch that outlives its connection may be blind for seconds: it is opened anew.
+        if bucket.broker.connects() != connection {
+            return Err("the connection is a new one".to_owned());
+        }
+        let chunk = tokio::select! {
+            chunk = entries.next() => chunk.ok_or("watch ended")?,
+            _ = look.tick() => continue,
+        };
+        let changes = changes(chunk)?;
+        let revision = self::newest(&changes);
         view.apply(changes);
-        held.send_modify(|held| held.revision = held.revision.max(newest));
+        held.send_modify(|held| held.revision = held.revision.max(revision));
     }
+}
+
+/// Reads what the bucket holds at the beginning.
+async fn initial(
+    bucket: &Bucket,
+    entries: &mut (impl Stream<Item = Chunk> + Unpin),
+) -> Result<Vec<Change>, String> {
+    let info = bucket.store.stream.get_info().await.map_err(text)?;
+    let mut initial = Vec::new();
+    let mut current = info.state.messages == 0;
+    while !current {
+        let chunk = entries.next().await.ok_or("watch ended")?;
+        current = chunk.iter().flatten().any(|entry| entry.delta == 0);
+        initial.extend(changes(chunk)?);
+    }
+    Ok(initial)
+}
+
+fn changes(chunk: Chunk) -> Result<Vec<Change>, String> {
+    chunk
+        .into_iter()
+        .map(|entry| entry.map(change).map_err(text))
+        .collect()
+}
+
+fn newest(changes: &[Change]) -> u64 {
+    changes
+        .iter()
+        .map(|change| change.revision)
+        .max()
+        .unwrap_or(0)
+}
+
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
 }
 
 fn change(entry: kv::Entry) -> Change {

@@ -1,6 +1,13 @@
 //! The connection to the broker.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use async_nats::{
     ConnectOptions, Event,
@@ -16,6 +23,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 const CONNECT_PATIENCE: Duration = Duration::from_secs(20);
 /// What is kept free of `max_payload` for headers and framing.
 const HEADER_ROOM_BYTES: usize = 64 * 1024;
+/// How long a flush may take.
+const FLUSH_PATIENCE: Duration = Duration::from_secs(1);
 /// How many publishes may wait for their `PubAck` at once.
 const PUBLISHES_IN_FLIGHT: usize = 16_384;
 
@@ -50,6 +59,8 @@ pub struct Broker {
     /// The names of streams and subjects.
     pub names: Names,
     pub(crate) replicas: usize,
+    /// Whether the retries stream takes schedules, as its configuration says.
+    pub(crate) takes_schedules: Arc<AtomicBool>,
 }
 
 /// A version of `nats-server`, as far as it decides what is used.
@@ -91,6 +102,7 @@ impl Broker {
             context,
             names: Names::new(&options.prefix),
             replicas: options.replicas.max(1),
+            takes_schedules: Arc::default(),
         })
     }
 
@@ -146,11 +158,27 @@ impl Broker {
         })
     }
 
-    /// Waits until everything that was published has left for the broker.
+    /// Returns whether a wait may be a schedule: the server keeps them safely, and the stream takes
+    /// them.
+    #[must_use]
+    pub fn keeps_schedules(&self) -> bool {
+        self.server_version() >= ServerVersion::SCHEDULES
+            && self.takes_schedules.load(Ordering::Relaxed)
+    }
+
+    /// Waits until everything that was published has left for the broker, for at most a second: a
+    /// broker that is away is not waited for.
     pub async fn flush(&self) {
-        if let Err(error) = self.client.flush().await {
-            tracing::debug!(error = %error, "flush to the broker did not finish");
+        match tokio::time::timeout(FLUSH_PATIENCE, self.client.flush()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(error = %error, "flush did not finish"),
+            Err(_elapsed) => tracing::debug!("flush took too long"),
         }
+    }
+
+    /// Returns how often a connection was made: a higher number than before means a new one.
+    pub(crate) fn connects(&self) -> u64 {
+        self.client.statistics().connects.load(Ordering::Relaxed)
     }
 }
 

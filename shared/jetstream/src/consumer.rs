@@ -18,7 +18,7 @@ use domain::time::Timestamp;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::{connection::Broker, subject::Durable};
+use crate::{connection::Broker, presence::Lease, subject::Durable};
 
 /// How often a message that is being handled is kept alive.
 const PROGRESS_EVERY: Duration = Duration::from_secs(10);
@@ -53,37 +53,33 @@ pub enum Settlement {
     NakAfter(Duration),
 }
 
-/// What decides whether a loop may pull: all of them must be open.
+/// What decides whether a loop may pull: all of it must be open.
 #[derive(Debug, Clone, Default)]
-pub struct Gate(Vec<watch::Receiver<bool>>);
+pub struct Gate {
+    conditions: Vec<watch::Receiver<bool>>,
+    lease: Option<Lease>,
+}
 
 impl Gate {
     /// Adds a condition.
     #[must_use]
     pub fn and(mut self, condition: watch::Receiver<bool>) -> Self {
-        self.0.push(condition);
+        self.conditions.push(condition);
+        self
+    }
+
+    /// Adds the lease of this replica.
+    #[must_use]
+    pub fn under(mut self, lease: Lease) -> Self {
+        self.lease = Some(lease);
         self
     }
 
     /// Returns whether everything is open.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.0.iter().all(|condition| *condition.borrow())
-    }
-
-    /// Waits until a condition changes.
-    async fn changed(&mut self) {
-        if self.0.is_empty() {
-            return std::future::pending().await;
-        }
-        let changes = self
-            .0
-            .iter_mut()
-            .map(|condition| Box::pin(condition.changed()));
-        if futures::future::select_all(changes).await.0.is_err() {
-            // A condition whose owner is gone never changes again.
-            std::future::pending::<()>().await;
-        }
+        self.conditions.iter().all(|condition| *condition.borrow())
+            && self.lease.as_ref().is_none_or(Lease::holds)
     }
 }
 

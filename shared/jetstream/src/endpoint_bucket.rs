@@ -3,7 +3,10 @@
 //! An endpoint stands under `<organisation>.<endpoint id>`; the claim of a URL, which makes concurrent
 //! creates of the same URL meet, under `<organisation>.url.<hash>`.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use domain::{
@@ -17,7 +20,7 @@ use crate::{
     bucket::{Bucket, Change, Error, View},
     connection::Broker,
     subject,
-    wire::SCHEMA,
+    wire::{DecodeError, SCHEMA},
 };
 
 /// An endpoint with the revision of its config.
@@ -34,6 +37,11 @@ struct Form<E> {
     schema: u32,
     #[serde(flatten)]
     endpoint: E,
+}
+
+#[derive(Deserialize)]
+struct Version {
+    schema: u32,
 }
 
 /// The bucket of endpoints; cheap to clone.
@@ -159,13 +167,36 @@ impl EndpointBucket {
 
 /// All endpoints in memory, by organisation and id.
 #[derive(Debug, Default)]
-pub struct Endpoints(RwLock<HashMap<OrganisationId, HashMap<EndpointId, Arc<Stored>>>>);
+pub struct Endpoints(RwLock<HashMap<OrganisationId, Owned>>);
+
+/// One organisation's endpoints.
+#[derive(Debug, Default)]
+struct Owned {
+    readable: HashMap<EndpointId, Arc<Stored>>,
+    /// Endpoints whose values this version can't read.
+    unreadable: HashSet<EndpointId>,
+}
 
 impl Endpoints {
     /// Returns an endpoint.
     #[must_use]
     pub fn get(&self, organisation: &OrganisationId, id: &EndpointId) -> Option<Arc<Stored>> {
-        self.0.read().get(organisation)?.get(id).map(Arc::clone)
+        self.0
+            .read()
+            .get(organisation)?
+            .readable
+            .get(id)
+            .map(Arc::clone)
+    }
+
+    /// Returns whether every endpoint of an organisation can be read. Where one can't, a later
+    /// version wrote it, and nobody may act as if it were not there.
+    #[must_use]
+    pub fn all_readable(&self, organisation: &OrganisationId) -> bool {
+        self.0
+            .read()
+            .get(organisation)
+            .is_none_or(|owned| owned.unreadable.is_empty())
     }
 
     /// Returns an organisation's endpoints, the oldest first.
@@ -175,7 +206,7 @@ impl Endpoints {
             .0
             .read()
             .get(organisation)
-            .map(|endpoints| endpoints.values().map(Arc::clone).collect())
+            .map(|owned| owned.readable.values().map(Arc::clone).collect())
             .unwrap_or_default();
         all.sort_by(|a: &Arc<Stored>, b| {
             (a.endpoint.created_at, &a.endpoint.id).cmp(&(b.endpoint.created_at, &b.endpoint.id))
@@ -187,25 +218,24 @@ impl Endpoints {
     /// endpoint's.
     pub fn apply_one(&self, change: &Change) -> Option<OrganisationId> {
         let (organisation, id) = parse_key(&change.key)?;
-        let stored = change.value.as_ref().and_then(|value| match decode(value) {
-            Ok(endpoint) => Some(Arc::new(Stored {
-                endpoint,
-                revision: change.revision,
-            })),
-            Err(error) => {
-                tracing::error!(error = %error, key = change.key, "endpoint is not readable");
-                None
-            }
-        });
+        let decoded = change.value.as_ref().map(|value| decode(value));
         let mut all = self.0.write();
-        let endpoints = all.entry(organisation.clone()).or_default();
-        match stored {
-            Some(stored) => {
-                endpoints.insert(id, stored);
+        let owned = all.entry(organisation.clone()).or_default();
+        owned.readable.remove(&id);
+        owned.unreadable.remove(&id);
+        match decoded {
+            Some(Ok(endpoint)) => {
+                let stored = Arc::new(Stored {
+                    endpoint,
+                    revision: change.revision,
+                });
+                owned.readable.insert(id, stored);
             }
-            None => {
-                endpoints.remove(&id);
+            Some(Err(error)) => {
+                tracing::error!(error = %error, key = change.key, "endpoint is not readable");
+                owned.unreadable.insert(id);
             }
+            None => {}
         }
         Some(organisation)
     }
@@ -260,15 +290,23 @@ fn encode(endpoint: &Endpoint) -> Bytes {
     .expect("an endpoint is always writable as JSON")
 }
 
-fn decode(value: &[u8]) -> Result<Endpoint, serde_json::Error> {
-    let mut form: Form<Endpoint> = serde_json::from_slice(value)?;
+fn decode(value: &[u8]) -> Result<Endpoint, DecodeError> {
+    let malformed = |error: serde_json::Error| DecodeError::Malformed(error.to_string());
+    let Version { schema } = serde_json::from_slice(value).map_err(malformed)?;
+    if schema > SCHEMA {
+        return Err(DecodeError::Newer(schema));
+    }
+    let mut form: Form<Endpoint> = serde_json::from_slice(value).map_err(malformed)?;
     form.endpoint.unknown.remove("schema");
     Ok(form.endpoint)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{decode, encode, parse_key};
+    use bytes::Bytes;
+
+    use super::{Endpoints, decode, encode, parse_key};
+    use crate::bucket::{Change, View as _};
 
     /// The bytes that versions in the field write: additive changes only.
     const GOLDEN: &str = "{\"schema\":1,\"id\":\"ep_1\",\"organisationId\":\"acme\",\
@@ -303,6 +341,23 @@ mod tests {
                 .unwrap()
                 .contains("\"ordering\":\"strict\"")
         );
+    }
+
+    #[test]
+    fn an_endpoint_of_a_later_version_is_there_and_not_readable() {
+        let endpoints = Endpoints::default();
+        let organisation = "acme".parse().unwrap();
+        let change = |value: &str| Change {
+            key: "acme.ep_1".to_owned(),
+            value: Some(Bytes::copy_from_slice(value.as_bytes())),
+            revision: 1,
+            stored_at: domain::time::Timestamp::from_millis(0),
+        };
+
+        endpoints.apply(vec![change("{\"schema\":2,\"events\":{}}")]);
+        assert!(!endpoints.all_readable(&organisation));
+        endpoints.apply(vec![change(GOLDEN)]);
+        assert!(endpoints.all_readable(&organisation));
     }
 
     #[test]

@@ -53,7 +53,36 @@ pub struct Presence {
     replicas: Bucket,
     endpoints: Option<Followed>,
     tokens: Option<Followed>,
-    gate: watch::Sender<bool>,
+    open: watch::Sender<bool>,
+    until: Arc<Mutex<Option<Instant>>>,
+}
+
+/// Whether a replica counts as living and is up to date; cheap to clone.
+///
+/// It ends by itself 5 s after the last heartbeat began, so a process that was paused finds it ended
+/// before anybody has closed it. What was read from memory while it holds afterwards was current.
+#[derive(Debug, Clone)]
+pub struct Lease {
+    open: watch::Receiver<bool>,
+    until: Arc<Mutex<Option<Instant>>>,
+}
+
+impl Lease {
+    /// Returns whether the lease holds at this moment.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        *self.open.borrow()
+            && self
+                .until
+                .lock()
+                .is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Returns what changes when the lease begins and when its end is noticed.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<bool> {
+        self.open.clone()
+    }
 }
 
 impl Presence {
@@ -71,7 +100,8 @@ impl Presence {
             replicas: Bucket::open(broker, subject::Bucket::Replicas).await?,
             endpoints: None,
             tokens: None,
-            gate: watch::Sender::new(false),
+            open: watch::Sender::new(false),
+            until: Arc::default(),
         })
     }
 
@@ -89,10 +119,13 @@ impl Presence {
         self
     }
 
-    /// Returns the gate: open while the replica counts as living and is up to date.
+    /// Returns the lease: it holds while the replica counts as living and is up to date.
     #[must_use]
-    pub fn gate(&self) -> watch::Receiver<bool> {
-        self.gate.subscribe()
+    pub fn lease(&self) -> Lease {
+        Lease {
+            open: self.open.subscribe(),
+            until: Arc::clone(&self.until),
+        }
     }
 
     /// Beats until `stop`, then takes the heartbeat back.
@@ -101,7 +134,7 @@ impl Presence {
             () = stop.cancelled() => {}
             () = self.beat() => {}
         }
-        self.gate.send_replace(false);
+        self.open.send_replace(false);
         if let Err(error) = self.replicas.delete(&self.key, None).await {
             tracing::debug!(error = %error, "heartbeat was not taken back");
         }
@@ -110,17 +143,19 @@ impl Presence {
     async fn beat(&mut self) {
         let mut last_beat: Option<Instant> = None;
         loop {
-            let holds = self.revisions();
-            let beaten = self.write(holds).await;
-            if beaten {
-                last_beat = Some(Instant::now());
+            // Others count our life from when the heartbeat arrived, which is later.
+            let began = Instant::now();
+            let lapsed = last_beat.is_none_or(|at| at.elapsed() >= REPLICA_TTL);
+            if self.write(self.revisions()).await {
+                last_beat = Some(began);
             }
             let alive = last_beat.is_some_and(|at| at.elapsed() < REPLICA_TTL);
-            let open =
-                alive && self.is_live() && (*self.gate.borrow() || self.is_caught_up().await);
-            self.gate
-                .send_if_modified(|gate| std::mem::replace(gate, open) != open);
-            // A closed gate is looked at often, so that a start does not cost a whole beat.
+            let held_on = *self.open.borrow() && !lapsed;
+            let open = alive && self.is_live() && (held_on || self.is_caught_up().await);
+            *self.until.lock() = last_beat.filter(|_| open).map(|at| at + REPLICA_TTL);
+            self.open
+                .send_if_modified(|was| std::mem::replace(was, open) != open);
+            // What is not open is looked at often, so that a start does not cost a whole beat.
             let pause = if open { BEAT } else { BEAT / 20 };
             tokio::select! {
                 () = changed(&mut self.endpoints) => {}
@@ -249,8 +284,12 @@ impl Replicas {
         })
     }
 
-    fn note(&self, changes: Vec<Change>) {
+    fn note(&self, changes: Vec<Change>, forget: bool) {
+        // Under one lock: nobody may see no replicas where there are some.
         let mut seen = self.seen.lock();
+        if forget {
+            seen.clear();
+        }
         for change in changes {
             let beat = change
                 .value
@@ -272,12 +311,11 @@ impl Replicas {
 
 impl View for Replicas {
     fn replace(&self, all: Vec<Change>) {
-        self.seen.lock().clear();
-        self.note(all);
+        self.note(all, true);
     }
 
     fn apply(&self, changes: Vec<Change>) {
-        self.note(changes);
+        self.note(changes, false);
     }
 }
 

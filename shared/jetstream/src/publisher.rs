@@ -1,6 +1,6 @@
 //! Publishing: a message counts as stored only after its `PubAck`.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{error::Error as _, future::Future, sync::Arc, time::Duration};
 
 use async_nats::{
     HeaderMap,
@@ -15,6 +15,8 @@ use tokio::sync::watch;
 
 use crate::connection::Broker;
 
+/// The broker's code for a message that is wrong in itself.
+const BAD_REQUEST: usize = 400;
 /// How long to wait between tries of a publish that must succeed.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
@@ -50,6 +52,9 @@ pub enum Error {
     /// The message is larger than the broker takes: no try will succeed.
     #[error("message is larger than the broker takes")]
     TooLarge,
+    /// The broker refuses this message as it is: no try will succeed.
+    #[error("broker refuses the message: {0}")]
+    Refused(String),
 }
 
 /// Publishes messages; cheap to clone.
@@ -115,13 +120,13 @@ impl Publisher {
     /// forgotten. While such a publish is being tried again, [`Publisher::flowing`] is false.
     ///
     /// # Errors
-    /// [`Error::TooLarge`] only.
+    /// [`Error::TooLarge`] and [`Error::Refused`] only.
     pub async fn publish_until_stored(&self, message: Outgoing) -> Result<Stored, Error> {
         let mut stall = None;
         loop {
             match self.publish(message.clone()).await {
                 Ok(stored) => return Ok(stored),
-                Err(Error::TooLarge) => return Err(Error::TooLarge),
+                Err(error @ (Error::TooLarge | Error::Refused(_))) => return Err(error),
                 Err(Error::Unavailable(reason)) => {
                     if stall.is_none() {
                         tracing::warn!(reason, subject = message.subject, "publish is tried again");
@@ -171,14 +176,22 @@ async fn acknowledged(ack: PublishAckFuture) -> Result<Stored, Error> {
 }
 
 fn classify(error: ClientError) -> Error {
-    match error.kind() {
-        PublishErrorKind::MaxPayloadExceeded => Error::TooLarge,
-        PublishErrorKind::StreamNotFound
-        | PublishErrorKind::WrongLastMessageId
-        | PublishErrorKind::WrongLastSequence
-        | PublishErrorKind::TimedOut
-        | PublishErrorKind::BrokenPipe
-        | PublishErrorKind::MaxAckPending
-        | PublishErrorKind::Other => Error::Unavailable(error.to_string()),
+    let refused = error
+        .source()
+        .and_then(|source| source.downcast_ref::<async_nats::jetstream::Error>())
+        .filter(|error| error.code() == BAD_REQUEST);
+    match (refused, error.kind()) {
+        (Some(refused), _) => Error::Refused(refused.to_string()),
+        (None, PublishErrorKind::MaxPayloadExceeded) => Error::TooLarge,
+        (
+            None,
+            PublishErrorKind::StreamNotFound
+            | PublishErrorKind::WrongLastMessageId
+            | PublishErrorKind::WrongLastSequence
+            | PublishErrorKind::TimedOut
+            | PublishErrorKind::BrokenPipe
+            | PublishErrorKind::MaxAckPending
+            | PublishErrorKind::Other,
+        ) => Error::Unavailable(error.to_string()),
     }
 }

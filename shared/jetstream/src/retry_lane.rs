@@ -13,7 +13,6 @@ use bytes::Bytes;
 use domain::{job::Job, time::Timestamp};
 
 use crate::{
-    connection::ServerVersion,
     publisher::Outgoing,
     subject::Names,
     wire::{self, TraceHeaders},
@@ -35,11 +34,12 @@ pub enum Waiting {
     Schedule,
 }
 
-/// Decides how a job waits, with `waiting` jobs on the retry lane's consumer.
+/// Decides how a job waits, with `waiting` jobs on the retry lane's consumer, on a broker that keeps
+/// schedules or not.
 #[must_use]
-pub fn choose(wait: Duration, waiting: u64, server: ServerVersion) -> Waiting {
+pub fn choose(wait: Duration, waiting: u64, keeps_schedules: bool) -> Waiting {
     let nak_is_accurate = wait.is_zero() || (NAK_SHORTEST..=NAK_LONGEST).contains(&wait);
-    if server < ServerVersion::SCHEDULES || (nak_is_accurate && waiting < CROWD) {
+    if !keeps_schedules || (nak_is_accurate && waiting < CROWD) {
         Waiting::Nak
     } else {
         Waiting::Schedule
@@ -100,24 +100,24 @@ fn rounded_up(due: Timestamp) -> Timestamp {
 mod tests {
     use std::time::Duration;
 
-    use super::{ServerVersion, Waiting, choose};
+    use super::{Waiting, choose};
 
     #[test]
     fn waits_go_where_they_are_kept_best() {
-        let check = |seconds: f64, waiting, server, expected| {
+        let check = |seconds: f64, waiting, keeps_schedules, expected| {
+            let wait = Duration::from_secs_f64(seconds);
             assert_eq!(
-                choose(Duration::from_secs_f64(seconds), waiting, server),
+                choose(wait, waiting, keeps_schedules),
                 expected,
                 "{seconds} {waiting}"
             );
         };
-        let current = ServerVersion(2, 15);
-        check(5.0, 0, current, Waiting::Nak);
-        check(60.0, 19_999, current, Waiting::Nak);
-        check(0.0, 0, current, Waiting::Nak);
-        check(1.0, 0, current, Waiting::Schedule);
-        check(61.0, 0, current, Waiting::Schedule);
-        check(5.0, 20_000, current, Waiting::Schedule);
-        check(86_400.0, 1_000_000, ServerVersion(2, 12), Waiting::Nak);
+        check(5.0, 0, true, Waiting::Nak);
+        check(60.0, 19_999, true, Waiting::Nak);
+        check(0.0, 0, true, Waiting::Nak);
+        check(1.0, 0, true, Waiting::Schedule);
+        check(61.0, 0, true, Waiting::Schedule);
+        check(5.0, 20_000, true, Waiting::Schedule);
+        check(86_400.0, 1_000_000, false, Waiting::Nak);
     }
 }

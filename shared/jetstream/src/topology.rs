@@ -4,7 +4,7 @@
 //! updating a work-queue stream has dropped messages on older servers, and an operator's own limits
 //! are the operator's.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use async_nats::jetstream::{
     self, consumer,
@@ -199,11 +199,14 @@ async fn ensure_stream(broker: &Broker, wanted: Config, report: &mut Report) -> 
     let name = wanted.name.clone();
     match broker.context.get_stream(&name).await {
         Ok(stream) => {
-            compare_streams(&wanted, &stream.cached_info().config, &mut report.drift);
+            let found = &stream.cached_info().config;
+            note_schedules(broker, found);
+            compare_streams(&wanted, found, &mut report.drift);
             Ok(())
         }
         Err(error) if is_missing(&error) => {
             // Creating with the same configuration twice is no error, so racing processes agree.
+            note_schedules(broker, &wanted);
             broker
                 .context
                 .create_stream(wanted)
@@ -213,6 +216,15 @@ async fn ensure_stream(broker: &Broker, wanted: Config, report: &mut Report) -> 
             Ok(())
         }
         Err(error) => Err(refused("read stream", &name)(error)),
+    }
+}
+
+/// Remembers whether the retries stream takes schedules: one that an older server made does not.
+fn note_schedules(broker: &Broker, stream: &Config) {
+    if stream.name == broker.names.stream(Stream::Retries) {
+        broker
+            .takes_schedules
+            .store(stream.allow_message_schedules, Ordering::Relaxed);
     }
 }
 

@@ -54,7 +54,8 @@ where
                 if is_local(&request) {
                     put_log_filter(request, &*set).await
                 } else {
-                    (StatusCode::FORBIDDEN, "only from the machine itself\n").into_response()
+                    let reason = "may be set from the machine itself only";
+                    refused(StatusCode::FORBIDDEN, "FORBIDDEN", reason)
                 }
             }),
         )
@@ -80,13 +81,25 @@ async fn put_log_filter<E: Display>(
     set: &(dyn Fn(&str) -> Result<(), E> + Send + Sync),
 ) -> Response {
     let Ok(bytes) = to_bytes(request.into_body(), LOG_FILTER_MAX_BYTES).await else {
-        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+        let reason = format!("body: must be at most {LOG_FILTER_MAX_BYTES} bytes");
+        return refused(StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE", &reason);
     };
     let directives = String::from_utf8_lossy(&bytes);
     match set(directives.trim()) {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
-        Err(error) => (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
+        Err(error) => refused(
+            StatusCode::BAD_REQUEST,
+            "BAD_REQUEST",
+            &format!("body: {error}"),
+        ),
     }
+}
+
+/// Answers in the form that errors have on all other paths.
+fn refused(status: StatusCode, code: &str, message: &str) -> Response {
+    let data = json!({ "httpStatus": status.as_u16(), "path": "putLogFilter" });
+    let body = json!({ "message": message, "code": code, "data": data });
+    (status, Json(body)).into_response()
 }
 
 /// Returns whether a request comes from the machine itself, such as through `kubectl

@@ -9,12 +9,15 @@ use std::{
 use anyhow::Context as _;
 use tracing::Subscriber;
 use tracing_subscriber::{
-    EnvFilter, Layer, Registry, fmt, fmt::MakeWriter, layer::SubscriberExt as _,
-    registry::LookupSpan, reload, util::SubscriberInitExt as _,
+    EnvFilter, Layer, Registry, filter::LevelFilter, filter::Targets, fmt, fmt::MakeWriter,
+    layer::SubscriberExt as _, registry::LookupSpan, reload, util::SubscriberInitExt as _,
 };
 
 #[cfg(test)]
 mod tests;
+
+/// Libraries that write payloads, tokens or keys below `info`.
+const TALKATIVE: [&str; 6] = ["async_nats", "h2", "hyper", "hyper_util", "rustls", "sqlx"];
 
 /// Keeps the log; hands out the handle to its filter.
 #[derive(Debug)]
@@ -35,7 +38,8 @@ pub struct InvalidFilter;
 
 /// Starts the log of the process, once.
 ///
-/// `filter` holds directives such as `info,delivery=debug`; with `json` each line is an object
+/// `filter` holds directives such as `info,delivery=debug`; libraries that write payloads stay at
+/// `info` under every filter. With `json` each line is an object
 /// that names the service, without it lines are made for people. Standard output stays free.
 /// A panic becomes a line of the log.
 ///
@@ -53,6 +57,7 @@ pub fn init(service: &'static str, filter: &str, json: bool) -> anyhow::Result<G
     };
     tracing_subscriber::registry()
         .with(filter)
+        .with(discretion())
         .with(lines)
         .try_init()
         .context("start the log")?;
@@ -63,6 +68,14 @@ pub fn init(service: &'static str, filter: &str, json: bool) -> anyhow::Result<G
     Ok(Guard {
         filter: FilterHandle { handle },
     })
+}
+
+/// Keeps libraries at `info`, whatever the filter says: what they write below holds secrets.
+fn discretion() -> Targets {
+    let kept = TALKATIVE.map(|library| (library, LevelFilter::INFO));
+    Targets::new()
+        .with_default(LevelFilter::TRACE)
+        .with_targets(kept)
 }
 
 fn parse(directives: &str) -> Result<EnvFilter, InvalidFilter> {

@@ -6,8 +6,13 @@ use domain::{
     draft::{ConfigDraft, url_key},
     name::{EndpointId, OrganisationId},
 };
+use futures::future::join_all;
 
 use super::{Configs, Refusal, new_id};
+
+/// The most configs of an organisation. Requests at the same moment may exceed it by as many as they
+/// bring.
+pub(super) const CONFIGS_MAX: usize = 10_000;
 
 /// Which endpoint an item is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,11 +28,22 @@ pub(crate) enum Target {
     },
 }
 
+/// What an item comes to.
+#[derive(Debug)]
+struct Item {
+    target: Target,
+    /// The URL that the endpoint has before.
+    old_url: Option<String>,
+    /// The URL that it will have.
+    url: String,
+}
+
 /// What the items before an item are about.
 #[derive(Debug, Default)]
 struct Seen {
     ids: HashMap<EndpointId, usize>,
     urls: HashMap<String, usize>,
+    made: usize,
 }
 
 impl Configs {
@@ -42,16 +58,34 @@ impl Configs {
     ) -> Result<Vec<Target>, (usize, Refusal)> {
         let holders = self.holders(organisation);
         let mut seen = Seen::default();
-        let mut targets = Vec::with_capacity(drafts.len());
+        let mut items = Vec::with_capacity(drafts.len());
         for (at, draft) in drafts.iter().enumerate() {
-            let target = self
+            let item = self
                 .plan_one(organisation, draft, &holders)
                 .await
-                .and_then(|(target, url)| seen.note(at, &target, url).map(|()| target))
+                .and_then(|item| seen.note(at, &item).map(|()| item))
                 .map_err(|refusal| (at, refusal))?;
-            targets.push(target);
+            if holders.len() + seen.made > CONFIGS_MAX {
+                return Err((at, Refusal::Full));
+            }
+            items.push(item);
         }
-        Ok(targets)
+        let checks = items
+            .iter()
+            .map(|item| self.check_host(item.old_url.as_deref(), &item.url));
+        let checked = join_all(checks).await.into_iter().enumerate();
+        for (at, is_allowed) in checked {
+            is_allowed.map_err(|refusal| (at, refusal))?;
+        }
+        Ok(items.into_iter().map(|item| item.target).collect())
+    }
+
+    /// Checks what a URL's host resolves to, if the URL is new.
+    pub(super) async fn check_host(&self, old_url: Option<&str>, url: &str) -> Result<(), Refusal> {
+        if old_url != Some(url) {
+            self.lookups.check(&self.destinations, url).await?;
+        }
+        Ok(())
     }
 
     /// Returns who has which URL, as far as is known in memory.
@@ -62,13 +96,13 @@ impl Configs {
             .collect()
     }
 
-    /// Returns the target of an item and the key of the URL that it will have.
+    /// Checks an item by itself.
     async fn plan_one(
         &self,
         organisation: &OrganisationId,
         draft: &ConfigDraft,
         holders: &HashMap<String, EndpointId>,
-    ) -> Result<(Target, String), Refusal> {
+    ) -> Result<Item, Refusal> {
         if draft.is_foreign_to(organisation) {
             return Err(Refusal::Foreign);
         }
@@ -86,29 +120,40 @@ impl Configs {
         let existing = stored.as_ref().map(|stored| &stored.endpoint);
         let id = known.cloned().map_or_else(new_id, Ok)?;
         let change = draft.apply(existing, &self.context(organisation, id))?;
-        let key = url_key(&change.endpoint.url);
+        let endpoint = self.seal(existing, change)?.endpoint;
+        let key = url_key(&endpoint.url);
         let target = match &draft.id {
             Some(id) if holders.get(&key).is_some_and(|holder| holder != id) => {
                 return Err(Refusal::UrlTaken);
             }
             Some(id) => Target::Existing(id.clone()),
             None => Target::Url {
-                key: key.clone(),
+                key,
                 known: known.cloned(),
             },
         };
-        Ok((target, key))
+        Ok(Item {
+            target,
+            old_url: existing.map(|existing| existing.url.clone()),
+            url: endpoint.url,
+        })
     }
 }
 
 impl Seen {
-    fn note(&mut self, at: usize, target: &Target, url: String) -> Result<(), Refusal> {
-        let (id, field) = match target {
+    fn note(&mut self, at: usize, item: &Item) -> Result<(), Refusal> {
+        let (id, field) = match &item.target {
             Target::Existing(id) => (Some(id), "id"),
             Target::Url { known, .. } => (known.as_ref(), "url"),
         };
+        if id.is_none() {
+            self.made += 1;
+        }
         let by_id = id.and_then(|id| self.ids.insert(id.clone(), at));
-        let by_url = self.urls.insert(url, at).map(|earlier| ("url", earlier));
+        let by_url = self
+            .urls
+            .insert(url_key(&item.url), at)
+            .map(|earlier| ("url", earlier));
         match by_id.map(|earlier| (field, earlier)).or(by_url) {
             Some((field, earlier)) => Err(Refusal::Doublet { field, earlier }),
             None => Ok(()),

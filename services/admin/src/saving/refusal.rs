@@ -4,6 +4,8 @@ use domain::draft::Fault;
 use http_api::problem::Problem;
 use jetstream::{bucket, sealing};
 
+use super::plan::CONFIGS_MAX;
+
 /// Why a config is not saved.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refusal {
@@ -27,6 +29,12 @@ pub(crate) enum Refusal {
     /// The request names another organisation.
     #[error("organisationId: is not the organisation of the request")]
     Foreign,
+    /// The organisation has as many configs as it may have.
+    #[error("the organisation would have more than {CONFIGS_MAX} webhook configs")]
+    Full,
+    /// The config with everything in it is too large to be kept.
+    #[error("must be at most 768 KiB altogether")]
+    TooLarge,
     /// A field is wrong.
     #[error(transparent)]
     Fault(#[from] Fault),
@@ -52,6 +60,10 @@ impl Refusal {
             Self::Foreign => Problem::forbidden(operation, format!("{item}{self}")),
             Self::Doublet { .. } | Self::Fault(_) => {
                 Problem::bad_request(operation, format!("{item}{self}"))
+            }
+            Self::Full | Self::TooLarge => {
+                let place = item.strip_suffix('.').unwrap_or("body");
+                Problem::bad_request(operation, format!("{place}: {self}"))
             }
             Self::Bucket(ref error) => {
                 tracing::warn!(error = %error, operation, "the broker did not take a change");

@@ -33,7 +33,7 @@ pub(crate) const LOGS: &str = "/api/v2/admin/webhooks/logs";
 pub(crate) const TOKENS: &str = "/api/v2/admin/tokens";
 pub(crate) const OPERATOR_TOKEN: &str = "operator-token-of-the-tests";
 const SECRETS_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
-const BOUND: Duration = Duration::from_secs(20);
+pub(crate) const BOUND: Duration = Duration::from_secs(20);
 
 /// A running service with what it runs on.
 pub(crate) struct Installation {
@@ -75,6 +75,20 @@ impl Installation {
 
     /// Starts the service on a broker that may have been used before.
     pub(crate) async fn start_on(server: Arc<NatsServer>, operator_token: &str) -> Self {
+        let destinations = Policy {
+            allow_http: true,
+            networks: vec!["127.0.0.0/8".parse().unwrap()],
+            hosts: Vec::new(),
+        };
+        Self::start_with(server, operator_token, destinations).await
+    }
+
+    /// Starts the service with destinations that are open to it.
+    pub(crate) async fn start_with(
+        server: Arc<NatsServer>,
+        operator_token: &str,
+        destinations: Policy,
+    ) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", directory.path().join("log.db").display());
         let store = AttemptStore::open(&url, Options::default()).await.unwrap();
@@ -100,11 +114,7 @@ impl Installation {
         let settings = Settings {
             operator_token: Secret::new(operator_token.to_owned()),
             keyring: Arc::new(Keyring::parse(SECRETS_KEY).unwrap()),
-            destinations: Arc::new(Policy {
-                allow_http: true,
-                networks: vec!["127.0.0.0/8".parse().unwrap()],
-                hosts: Vec::new(),
-            }),
+            destinations: Arc::new(destinations),
         };
         let router = admin::start(&settings, store.clone(), &parts)
             .await

@@ -7,6 +7,7 @@
 )]
 
 mod config;
+mod hostile;
 mod installation;
 mod log;
 mod saving;

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
-use domain::{attempt::AttemptRecord, name::OrganisationId};
+use domain::name::OrganisationId;
 use sqlx::{
     AssertSqlSafe, FromRow,
     postgres::{PgArguments, PgRow},
@@ -14,7 +14,8 @@ use super::{PostgresStore, timestamptz};
 use crate::{
     error::ReadError,
     filter::{Filter, Page},
-    record::{AttemptPage, AttemptRow, BodyKey, BodyRow, StoredAttempt, body_key},
+    page::{AttemptPage, Draft},
+    record::{AttemptRow, BodyKey, BodyRow, StoredAttempt, body_key},
     select::{self, Query, Value},
 };
 
@@ -24,12 +25,9 @@ const COLUMNS: &str = "id, (extract(epoch from created_at) * 1000)::bigint as cr
     response_status, response_headers, response_body, response_body_encoding, duration_ms, \
     (extract(epoch from next_attempt_at) * 1000)::bigint as next_attempt_at, trace_id";
 
-/// One probe of the index for each key and partition, and one row for each key: the lateral form leaves the
-/// planner no other choice.
-const BODIES: &str = "select key.organisation_id, key.event_id, key.body_hash, found.body \
-    from unnest($1::text[], $2::text[], $3::bytea[]) as key (organisation_id, event_id, body_hash) \
-    cross join lateral (select b.body from event_bodies b where b.organisation_id = key.organisation_id \
-    and b.event_id = key.event_id and b.body_hash = key.body_hash limit 1) as found";
+// PostgreSQL tells the length of a large body without reading it.
+const LENGTH: &str = "octet_length(b.body)::bigint";
+const BODY: &str = "b.body";
 
 impl PostgresStore {
     pub(crate) async fn attempts(
@@ -45,8 +43,10 @@ impl PostgresStore {
             .into_iter()
             .map(AttemptRow::record)
             .collect::<Result<Vec<_>, _>>()?;
-        let bodies = self.bodies(&records).await?;
-        Ok(AttemptPage::new(page, total, records, &bodies))
+        let mut draft = Draft::new(page, total, records);
+        let lengths = self.of_bodies(LENGTH, &draft.keys()).await?;
+        let bodies = self.bodies(&draft.cut(&lengths)).await?;
+        Ok(draft.complete(&bodies))
     }
 
     pub(crate) async fn attempt(
@@ -59,15 +59,27 @@ impl PostgresStore {
         let Some(record) = row.map(AttemptRow::record).transpose()? else {
             return Ok(None);
         };
-        let bodies = self.bodies(std::slice::from_ref(&record)).await?;
+        let bodies = self.bodies(&HashSet::from([body_key(&record)])).await?;
         Ok(Some(StoredAttempt::new(record, &bodies)))
     }
 
-    async fn bodies(
+    async fn bodies(&self, keys: &HashSet<BodyKey>) -> Result<HashMap<BodyKey, Bytes>, ReadError> {
+        let bodies = self.of_bodies::<Vec<u8>>(BODY, keys).await?;
+        Ok(bodies
+            .into_iter()
+            .map(|(key, body)| (key, Bytes::from(body)))
+            .collect())
+    }
+
+    /// Reads one value of each body that there is.
+    async fn of_bodies<T>(
         &self,
-        records: &[AttemptRecord],
-    ) -> Result<HashMap<BodyKey, Bytes>, ReadError> {
-        let keys: HashSet<BodyKey> = records.iter().map(body_key).collect();
+        value: &'static str,
+        keys: &HashSet<BodyKey>,
+    ) -> Result<HashMap<BodyKey, T>, ReadError>
+    where
+        BodyRow<T>: for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    {
         if keys.is_empty() {
             return Ok(HashMap::new());
         }
@@ -77,14 +89,26 @@ impl PostgresStore {
             .iter()
             .map(|(_, _, h)| h.as_bytes().as_slice())
             .collect();
-        let rows: Vec<BodyRow> = sqlx::query_as(BODIES)
+        let rows: Vec<BodyRow<T>> = sqlx::query_as(AssertSqlSafe(bodies_text(value)))
             .bind(organisations)
             .bind(events)
             .bind(hashes)
             .fetch_all(&self.pool)
             .await?;
-        rows.into_iter().map(BodyRow::body).collect()
+        rows.into_iter().map(BodyRow::entry).collect()
     }
+}
+
+/// Asks for one probe of the index for each key and partition, and one row for each key: the lateral form
+/// leaves the planner no other choice.
+fn bodies_text(value: &'static str) -> String {
+    format!(
+        "select key.organisation_id, key.event_id, key.body_hash, found.value \
+         from unnest($1::text[], $2::text[], $3::bytea[]) as key (organisation_id, event_id, body_hash) \
+         cross join lateral (select {value} as value from event_bodies b \
+         where b.organisation_id = key.organisation_id and b.event_id = key.event_id \
+         and b.body_hash = key.body_hash limit 1) as found"
+    )
 }
 
 fn query_as<T: for<'r> FromRow<'r, PgRow>>(

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
-use domain::{attempt::AttemptRecord, name::OrganisationId};
+use domain::name::OrganisationId;
 use sqlx::{
     AssertSqlSafe, FromRow, QueryBuilder,
     query::QueryAs,
@@ -14,11 +14,16 @@ use super::SqliteStore;
 use crate::{
     error::ReadError,
     filter::{Filter, Page},
-    record::{AttemptPage, AttemptRow, BodyKey, BodyRow, StoredAttempt, body_key},
+    page::{AttemptPage, Draft},
+    record::{AttemptRow, BodyKey, BodyRow, StoredAttempt, body_key},
     select::{self, Query, Value},
 };
 
 const COLUMNS: &str = "*";
+
+// SQLite tells the length of a body without reading it.
+const LENGTH: &str = "length(b.body)";
+const BODY: &str = "b.body";
 
 impl SqliteStore {
     pub(crate) async fn attempts(
@@ -34,8 +39,10 @@ impl SqliteStore {
             .into_iter()
             .map(AttemptRow::record)
             .collect::<Result<Vec<_>, _>>()?;
-        let bodies = self.bodies(&records).await?;
-        Ok(AttemptPage::new(page, total, records, &bodies))
+        let mut draft = Draft::new(page, total, records);
+        let lengths = self.of_bodies(LENGTH, &draft.keys()).await?;
+        let bodies = self.bodies(&draft.cut(&lengths)).await?;
+        Ok(draft.complete(&bodies))
     }
 
     pub(crate) async fn attempt(
@@ -48,33 +55,48 @@ impl SqliteStore {
         let Some(record) = row.map(AttemptRow::record).transpose()? else {
             return Ok(None);
         };
-        let bodies = self.bodies(std::slice::from_ref(&record)).await?;
+        let bodies = self.bodies(&HashSet::from([body_key(&record)])).await?;
         Ok(Some(StoredAttempt::new(record, &bodies)))
     }
 
-    async fn bodies(
+    async fn bodies(&self, keys: &HashSet<BodyKey>) -> Result<HashMap<BodyKey, Bytes>, ReadError> {
+        let bodies = self.of_bodies::<Vec<u8>>(BODY, keys).await?;
+        Ok(bodies
+            .into_iter()
+            .map(|(key, body)| (key, Bytes::from(body)))
+            .collect())
+    }
+
+    /// Reads one value of each body that there is.
+    async fn of_bodies<T>(
         &self,
-        records: &[AttemptRecord],
-    ) -> Result<HashMap<BodyKey, Bytes>, ReadError> {
-        let keys: HashSet<BodyKey> = records.iter().map(body_key).collect();
+        value: &'static str,
+        keys: &HashSet<BodyKey>,
+    ) -> Result<HashMap<BodyKey, T>, ReadError>
+    where
+        BodyRow<T>: for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
+    {
         if keys.is_empty() {
             return Ok(HashMap::new());
         }
         let mut query: QueryBuilder<sqlx::Sqlite> =
             QueryBuilder::new("with key (organisation_id, event_id, body_hash) as (");
-        query.push_values(&keys, |mut row, (organisation, event, hash)| {
+        query.push_values(keys, |mut row, (organisation, event, hash)| {
             row.push_bind(organisation.as_str())
                 .push_bind(event.as_str())
                 .push_bind(hash.as_bytes().as_slice());
         });
-        // A cross join is taken in the order in which it is written: from the keys to the index.
+        query.push(") select key.organisation_id, key.event_id, key.body_hash, ");
+        query.push(value);
+        // A cross join is taken in the order in which it is written: from the keys to the table. A body that
+        // was accepted on several days is read once.
         query.push(
-            ") select b.organisation_id, b.event_id, b.body_hash, b.body from key cross join event_bodies b \
-             on b.organisation_id = key.organisation_id and b.event_id = key.event_id \
-             and b.body_hash = key.body_hash",
+            " as value from key cross join event_bodies b on b.rowid = (select d.rowid from event_bodies d \
+             where d.organisation_id = key.organisation_id and d.event_id = key.event_id \
+             and d.body_hash = key.body_hash limit 1)",
         );
-        let rows: Vec<BodyRow> = query.build_query_as().fetch_all(&self.readers).await?;
-        rows.into_iter().map(BodyRow::body).collect()
+        let rows: Vec<BodyRow<T>> = query.build_query_as().fetch_all(&self.readers).await?;
+        rows.into_iter().map(BodyRow::entry).collect()
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod archive;
 mod build;
+mod large_bodies;
 mod open;
 mod outage;
 mod paging;

@@ -38,15 +38,29 @@ const DESCRIPTION_MAX_CHARS: usize = 1_000;
 const METADATA_MAX: usize = 50;
 const METADATA_KEY_MAX_CHARS: usize = 64;
 const METADATA_VALUE_MAX_CHARS: usize = 500;
+const GIVEN_TWICE: &str = "must not be given twice";
 
 pub(super) fn url(text: &str, policy: &Policy) -> Result<(), Fault> {
-    // A parser of URLs drops them silently, and what is kept is what was sent.
-    if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+    // A parser of URLs drops or mends them silently, and what is kept is what was sent.
+    if text
+        .chars()
+        .any(|c| c.is_whitespace() || c.is_control() || is_invisible(c))
+    {
         return Err(Fault::new("url", "must not hold spaces"));
+    }
+    if text.contains('\\') {
+        return Err(Fault::new("url", "must not hold a backslash"));
     }
     let url = policy
         .check_url(text)
         .map_err(|refused| Fault::new("url", refused))?;
+    let behind_scheme = text.split_once(':').map_or("", |(_, rest)| rest);
+    if !behind_scheme.starts_with("//") || behind_scheme.starts_with("///") {
+        return Err(Fault::new("url", "must be an absolute URL"));
+    }
+    if url.port() == Some(0) {
+        return Err(Fault::new("url", "must not have port 0"));
+    }
     url.as_str()
         .parse::<Uri>()
         .map(|_uri| ())
@@ -70,13 +84,14 @@ pub(super) fn events(texts: &[String]) -> Result<Vec<EventPattern>, Fault> {
 pub(super) fn entity_filters(
     filters: &Filters,
 ) -> Result<BTreeMap<EventName, BTreeSet<String>>, Fault> {
-    at_most("entityFilters", filters.len(), FILTERS_MAX)?;
-    let bytes: usize = filters.values().flatten().map(|id| id.len() + 3).sum();
+    at_most("entityFilters", filters.0.len(), FILTERS_MAX)?;
+    let ids = filters.0.iter().flat_map(|(_, ids)| ids);
+    let bytes: usize = ids.map(|id| id.len() + 3).sum();
     if bytes > FILTERS_MAX_BYTES {
         return Err(Fault::new("entityFilters", "must be at most 512 KiB"));
     }
     let mut checked = BTreeMap::new();
-    for (name, ids) in filters {
+    for (name, ids) in &filters.0 {
         let field = format!("entityFilters.{}", excerpt(name));
         let name = EventName::try_new(name).map_err(|invalid| Fault::new(&field, invalid))?;
         if ids.is_empty() {
@@ -89,7 +104,12 @@ pub(super) fn entity_filters(
                 format!("must be 1 to {FILTER_ID_MAX_CHARS} printable characters"),
             ));
         }
-        checked.insert(name, ids.iter().cloned().collect());
+        if checked
+            .insert(name, ids.iter().cloned().collect())
+            .is_some()
+        {
+            return Err(Fault::new(field, GIVEN_TWICE));
+        }
     }
     Ok(checked)
 }
@@ -131,10 +151,10 @@ pub(super) fn headers(pairs: &HeaderPairs, earlier: &[Header]) -> Result<Vec<Hea
             return Err(fault("may not be set"));
         }
         if headers.iter().any(|h| h.name.eq_ignore_ascii_case(name)) {
-            return Err(fault("must not be given twice"));
+            return Err(fault(GIVEN_TWICE));
         }
         let known = earlier.iter().find(|h| h.name.eq_ignore_ascii_case(name));
-        let value = header_value(name, value, known).map_err(fault)?;
+        let value = header_value(name, value.expose(), known).map_err(fault)?;
         headers.push(Header {
             name: name.clone(),
             value,
@@ -185,14 +205,14 @@ pub(super) fn secret(secret: &SecretText) -> Result<(), Fault> {
         .map_err(|invalid| Fault::new("secret", invalid))
 }
 
-pub(super) fn retry_policy(policy: RetryPolicy) -> Result<RetryPolicy, Fault> {
+pub(super) fn retry_policy(policy: &RetryPolicy) -> Result<RetryPolicy, Fault> {
     policy.check().map_err(|invalid| {
         Fault::new(
             format!("retryPolicy.{}", invalid.field),
             format!("must be {}", invalid.must),
         )
     })?;
-    Ok(policy)
+    Ok(policy.clone())
 }
 
 pub(super) fn max_retries(value: i64) -> Result<u32, Fault> {
@@ -219,23 +239,37 @@ pub(super) fn description(text: &str) -> Result<String, Fault> {
     if text.chars().count() > DESCRIPTION_MAX_CHARS {
         return Err(Fault::new("description", "must be at most 1000 characters"));
     }
+    if text
+        .chars()
+        .any(|c| c.is_control() && !matches!(c, '\n' | '\t'))
+    {
+        return Err(Fault::new(
+            "description",
+            "must hold no control characters but line feeds and tabs",
+        ));
+    }
     Ok(text.to_owned())
 }
 
 pub(super) fn metadata(labels: &Metadata) -> Result<BTreeMap<String, String>, Fault> {
-    at_most("metadata", labels.len(), METADATA_MAX)?;
-    for (key, value) in labels {
+    at_most("metadata", labels.0.len(), METADATA_MAX)?;
+    let mut checked = BTreeMap::new();
+    for (key, value) in &labels.0 {
         if key.is_empty() || key.chars().count() > METADATA_KEY_MAX_CHARS {
             return Err(Fault::new("metadata", "keys must be 1 to 64 characters"));
         }
+        let fault = |problem: &str| Fault::new(format!("metadata.{}", excerpt(key)), problem);
         if value.chars().count() > METADATA_VALUE_MAX_CHARS {
-            return Err(Fault::new(
-                format!("metadata.{}", excerpt(key)),
-                "must be at most 500 characters",
-            ));
+            return Err(fault("must be at most 500 characters"));
+        }
+        if key.chars().chain(value.chars()).any(char::is_control) {
+            return Err(fault("must hold no control characters"));
+        }
+        if checked.insert(key.clone(), value.clone()).is_some() {
+            return Err(fault(GIVEN_TWICE));
         }
     }
-    Ok(labels.clone())
+    Ok(checked)
 }
 
 fn at_most(field: &str, count: usize, most: usize) -> Result<(), Fault> {
@@ -262,6 +296,23 @@ fn within(field: &str, value: i64, bounds: RangeInclusive<i64>) -> Result<u32, F
 
 fn is_entity_id(id: &str) -> bool {
     !id.is_empty() && id.chars().count() <= FILTER_ID_MAX_CHARS && !id.chars().any(char::is_control)
+}
+
+/// Returns whether a character formats text and is not seen: two URLs that look the same must be the
+/// same.
+fn is_invisible(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}'
+            | '\u{61c}'
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}'
+    )
 }
 
 /// Returns what of a name that somebody sent is repeated in a fault.

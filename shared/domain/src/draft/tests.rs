@@ -11,6 +11,8 @@ use crate::{
     time::Timestamp,
 };
 
+mod hostile;
+
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 #[test]
@@ -314,18 +316,6 @@ fn a_secret_of_the_wrong_type_is_not_repeated() {
 
         assert_eq!(error.to_string(), "must be a string");
     }
-}
-
-#[test]
-fn doublets_in_the_headers_are_seen_though_json_allows_them() {
-    let draft: ConfigDraft = serde_json::from_str(
-        "{\"url\":\"https://a.example\",\"events\":[],\"headers\":{\"A\":\"1\",\"A\":\"2\"}}",
-    )
-    .unwrap();
-
-    let fault = draft.apply(None, &context(&Policy::default())).unwrap_err();
-
-    assert_eq!(fault.to_string(), "headers.A: must not be given twice");
 }
 
 #[test]

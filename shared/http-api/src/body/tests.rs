@@ -9,12 +9,12 @@ use std::{
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{Request, request::Parts};
 use http_body_util::StreamBody;
 use hyper::body::{Frame, SizeHint};
 use serde::Deserialize;
 
-use super::{DISCARD_PATIENCE, PATIENCE, json, read};
+use super::{Object, PATIENCE, ROOM_PATIENCE, Room, json, read};
 use crate::problem::{Code, Problem};
 
 const OPERATION: &str = "putWebhookConfigs";
@@ -49,13 +49,8 @@ async fn one_byte_too_many_is_too_large_announced_or_not() {
 }
 
 #[tokio::test]
-async fn who_waits_for_leave_to_send_is_refused_at_once() {
-    let mut headers = HeaderMap::new();
-    headers.insert("expect", "100-continue".parse().unwrap());
-
-    let problem = read(&headers, Body::new(Unread), 4, OPERATION)
-        .await
-        .unwrap_err();
+async fn what_is_announced_as_too_large_is_not_read() {
+    let problem = read_plain(Body::new(Unread), 4).await.unwrap_err();
 
     assert_eq!(problem.code(), Code::PayloadTooLarge);
 }
@@ -94,10 +89,29 @@ async fn a_body_that_never_ends_is_given_up() {
         .await
         .unwrap_err();
     assert_eq!(problem.code(), Code::PayloadTooLarge);
-    assert_eq!(
-        started.elapsed().as_secs(),
-        (PATIENCE + DISCARD_PATIENCE).as_secs()
-    );
+    assert_eq!(started.elapsed().as_secs(), PATIENCE.as_secs());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_takes_room_until_its_bytes_are_dropped() {
+    let mut parts = parts();
+    parts.extensions.insert(Room::new(8));
+    let in_room = async |body: Body| read(&parts, body, 100, OPERATION).await;
+
+    let first = in_room(Body::from("12345")).await.unwrap();
+    let part = first.slice(1..2);
+    drop(first);
+    let started = tokio::time::Instant::now();
+    let refused = in_room(pieces(&["12", "34"])).await.unwrap_err();
+    let waited = started.elapsed();
+    drop(part);
+    let whole = in_room(pieces(&["12", "34", "5678"])).await.unwrap();
+
+    assert_eq!(refused.code(), Code::ServiceUnavailable);
+    assert_eq!(waited.as_secs(), ROOM_PATIENCE.as_secs());
+    assert_eq!(whole, "12345678");
+    let never = in_room(Body::from("123456789")).await.unwrap_err();
+    assert_eq!(never.code(), Code::ServiceUnavailable);
 }
 
 #[tokio::test]
@@ -151,9 +165,49 @@ fn a_fault_in_json_names_its_place() {
         "[{\"uri\":\"a\"}]",
         "[0].uri: unknown field `uri`, expected `url`",
     );
-    check("[{}]", "[0]: missing field `url`");
+    check("[{}]", "[0].url: is required");
+    check("{", "body: invalid type: map");
+    check("[{", "[0]: EOF while parsing an object");
+    check("[7]", "[0]: invalid type: integer `7`");
     check("[", "body: EOF while parsing a list");
     check("[] x", "body: trailing characters");
+}
+
+#[test]
+fn what_was_sent_is_not_repeated() {
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Role {
+        Viewer,
+    }
+    #[derive(Debug, Deserialize)]
+    struct Wanted {
+        #[serde(rename = "limit")]
+        _limit: u32,
+        #[serde(rename = "role")]
+        _role: Role,
+    }
+    let message = |text: &str| {
+        let problem = json::<Object<Wanted>>(text.as_bytes(), OPERATION).unwrap_err();
+        problem.message().to_owned()
+    };
+
+    let number = message(r#"{"limit":"se\"cret\", expected x"}"#);
+    assert!(
+        number.starts_with("limit: invalid type: string, expected u32 at line 1"),
+        "{number}"
+    );
+    let role = message(r#"{"limit":1,"role":"a`, expected b"}"#);
+    assert!(
+        role.starts_with("role: unknown variant, expected `viewer`"),
+        "{role}"
+    );
+    let name = format!("{{\"{}\":1,\"limit\":\"\"}}", "x".repeat(5_000));
+    assert!(message(&name).chars().count() <= 300);
+    assert_eq!(message("{}"), "limit: is required");
+    for other in ["[1,\"viewer\"]", "\"secret\"", "7", "null"] {
+        assert_eq!(message(other), "body: must be an object");
+    }
 }
 
 fn check(text: &str, message: &str) {
@@ -166,13 +220,17 @@ fn check(text: &str, message: &str) {
 }
 
 async fn read_plain(body: Body, max_bytes: usize) -> Result<Bytes, Problem> {
-    read(&HeaderMap::new(), body, max_bytes, OPERATION).await
+    read(&parts(), body, max_bytes, OPERATION).await
 }
 
 async fn with_header(name: &'static str, value: &str) -> Result<Bytes, Problem> {
-    let mut headers = HeaderMap::new();
-    headers.insert(name, value.parse().unwrap());
-    read(&headers, Body::from("{}"), 10, OPERATION).await
+    let mut parts = parts();
+    parts.headers.insert(name, value.parse().unwrap());
+    read(&parts, Body::from("{}"), 10, OPERATION).await
+}
+
+fn parts() -> Parts {
+    Request::new(()).into_parts().0
 }
 
 /// A body of several pieces whose length nobody announced.

@@ -40,6 +40,18 @@ async fn the_body_is_the_envelope_to_the_byte() {
     );
 }
 
+#[test]
+fn a_long_message_is_cut_between_characters() {
+    let exact = "é".repeat(300);
+
+    assert_eq!(
+        Problem::bad_request("listTokens", exact.as_str()).message(),
+        exact
+    );
+    let cut = Problem::bad_request("listTokens", "é".repeat(301));
+    assert_eq!(cut.message(), format!("{}…", "é".repeat(299)));
+}
+
 #[tokio::test]
 async fn every_code_has_its_status_and_name() {
     for (code, status, name) in ALL {

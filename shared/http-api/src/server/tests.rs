@@ -2,7 +2,12 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use axum::{Router, extract::ConnectInfo, routing::get};
+use axum::{
+    Router,
+    extract::ConnectInfo,
+    routing::{get, post},
+};
+use http::StatusCode;
 use lifecycle::Shutdown;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -105,6 +110,68 @@ async fn headers_that_never_end_close_the_connection() {
 }
 
 #[tokio::test]
+async fn a_fresh_connection_that_sends_nothing_is_closed_and_an_idle_one_is_not() {
+    let server = Server::start(Limits {
+        first_byte_within: Duration::from_millis(20),
+        ..Limits::default()
+    })
+    .await;
+    let mut idle = server.connect().await;
+    send(&mut idle, "/peer").await;
+    answer(&mut idle).await;
+    let mut fresh = server.connect().await;
+
+    assert_eq!(rest(&mut fresh).await, "");
+
+    send(&mut idle, "/peer").await;
+    assert!(answer(&mut idle).await.ends_with("127.0.0.1"));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn who_sends_a_large_body_before_it_reads_sees_the_refusal() {
+    let server = Server::start(Limits::default()).await;
+    let mut connection = server.connect().await;
+
+    for path in ["/refuse", "/nowhere"] {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: a\r\ncontent-length: {}\r\n\r\n",
+            17 * 1024 * 1024
+        );
+        connection.write_all(head.as_bytes()).await.unwrap();
+        for _ in 0..17 {
+            connection.write_all(&[b' '; 1024 * 1024]).await.unwrap();
+        }
+        let answered = answer(&mut connection).await;
+        assert!(answered.starts_with("HTTP/1.1 40"), "{answered}");
+    }
+
+    // The connection is good for more.
+    send(&mut connection, "/peer").await;
+    assert!(answer(&mut connection).await.ends_with("127.0.0.1"));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn who_waits_for_leave_to_send_is_refused_at_once() {
+    let server = Server::start(Limits::default()).await;
+    let mut connection = server.connect().await;
+    let started = tokio::time::Instant::now();
+
+    connection
+        .write_all(
+            b"POST /refuse HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n",
+        )
+        .await
+        .unwrap();
+
+    let answered = answer(&mut connection).await;
+    assert!(answered.starts_with("HTTP/1.1 401 "), "{answered}");
+    assert!(started.elapsed() < Duration::from_secs(1));
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn headers_that_are_too_large_are_refused() {
     let server = Server::start(Limits {
         header_bytes: 16 * 1024,
@@ -154,7 +221,8 @@ impl Server {
                 "/peer",
                 get(async |ConnectInfo(peer): ConnectInfo<SocketAddr>| peer.ip().to_string()),
             )
-            .route("/slow", get(slow));
+            .route("/slow", get(slow))
+            .route("/refuse", post(async || StatusCode::UNAUTHORIZED));
         serve_within(limits, listener, router, &shutdown);
         Self {
             address,

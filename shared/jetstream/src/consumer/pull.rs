@@ -1,6 +1,11 @@
 //! The asking side of the pull loop: one inbox, as many messages asked for as places are free.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    future::Future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_nats::{
     StatusCode, Subscriber,
@@ -10,7 +15,10 @@ use async_nats::{
     },
 };
 use futures::{FutureExt as _, StreamExt as _};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{Notify, OwnedSemaphorePermit, Semaphore},
+    time::MissedTickBehavior,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{Delivery, Gate, Pull, Settlement, handle, settle};
@@ -22,6 +30,8 @@ const REQUEST_EXPIRES: Duration = Duration::from_secs(30);
 const HEARTBEAT: Duration = Duration::from_secs(5);
 /// How long a request may be silent before it is made anew.
 const SILENCE: Duration = Duration::from_secs(12);
+/// How often a closed gate is looked at.
+const GATE_LOOK: Duration = Duration::from_millis(20);
 /// How long to wait before asking again after the broker refused.
 const REFUSED_PAUSE: Duration = Duration::from_millis(250);
 
@@ -30,8 +40,9 @@ pub(super) struct Loop<'a> {
     consumer: PullConsumer,
     places: Arc<Semaphore>,
     total: usize,
-    /// Messages that were asked for and have not come.
-    outstanding: usize,
+    /// Messages that were asked for and have not come, by the request's end: a request that was lost
+    /// with its broker ends as well.
+    asked: VecDeque<(Instant, usize)>,
     /// Told whenever a place becomes free.
     freed: Arc<Notify>,
     gate: Gate,
@@ -64,7 +75,7 @@ impl<'a> Loop<'a> {
             consumer,
             places,
             total: pull.places,
-            outstanding: 0,
+            asked: VecDeque::new(),
             freed: Arc::new(Notify::new()),
             gate: pull.gate.clone(),
             draining: pull.draining.clone(),
@@ -78,11 +89,11 @@ impl<'a> Loop<'a> {
         H: Fn(Delivery) -> F + Send + Sync + 'static,
         F: Future<Output = Settlement> + Send + 'static,
     {
-        while !self.draining.is_cancelled() {
+        let draining = self.draining.clone();
+        while !draining.is_cancelled() {
             if !self.gate.is_open() {
-                let draining = self.draining.clone();
                 tokio::select! {
-                    () = self.gate.changed() => {}
+                    () = tokio::time::sleep(GATE_LOOK) => {}
                     () = draining.cancelled() => {}
                 }
                 continue;
@@ -111,16 +122,21 @@ impl<'a> Loop<'a> {
             .subscribe(inbox.clone())
             .await
             .map_err(|error| error.to_string())?;
-        self.outstanding = 0;
+        self.asked.clear();
         let draining = self.draining.clone();
         let drained = draining.cancelled();
         let freed = Arc::clone(&self.freed);
         let mut watchdog = tokio::time::interval(SILENCE);
+        // After a pause of the process, one look is enough.
+        watchdog.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut heard = true;
         tokio::pin!(drained);
         let mut result = Ok(());
         while self.gate.is_open() && !draining.is_cancelled() {
-            self.ask(&inbox).await?;
+            result = self.ask(&inbox).await;
+            if result.is_err() {
+                break;
+            }
             tokio::select! {
                 biased;
                 () = &mut drained => {}
@@ -134,7 +150,7 @@ impl<'a> Loop<'a> {
                 () = freed.notified() => {}
                 // Without even a heartbeat, the request was lost with its broker.
                 _ = watchdog.tick() => if !std::mem::take(&mut heard) {
-                    self.outstanding = 0;
+                    self.asked.clear();
                 },
             }
         }
@@ -144,12 +160,14 @@ impl<'a> Loop<'a> {
 
     /// Asks for as many messages as places are free, unless that is too few to be worth it.
     async fn ask(&mut self, inbox: &str) -> Result<(), String> {
-        let free = self
-            .places
-            .available_permits()
-            .saturating_sub(self.outstanding);
+        let now = Instant::now();
+        while self.asked.front().is_some_and(|(end, _)| *end < now) {
+            self.asked.pop_front();
+        }
+        let outstanding: usize = self.asked.iter().map(|(_, count)| count).sum();
+        let free = self.places.available_permits().saturating_sub(outstanding);
         let worth = (self.total / 8).max(1);
-        if free == 0 || (self.outstanding > 0 && free < worth) {
+        if free == 0 || (outstanding > 0 && free < worth) {
             return Ok(());
         }
         let request = BatchConfig {
@@ -162,8 +180,24 @@ impl<'a> Loop<'a> {
             .request_batch(request, inbox.into())
             .await
             .map_err(|error| error.to_string())?;
-        self.outstanding += free;
+        self.asked
+            .push_back((now + REQUEST_EXPIRES + HEARTBEAT, free));
         Ok(())
+    }
+
+    /// Counts off messages that came, or that a request no longer stands for.
+    fn came(&mut self, mut count: usize) {
+        while count > 0 {
+            let Some((_, left)) = self.asked.front_mut() else {
+                return;
+            };
+            let taken = count.min(*left);
+            *left -= taken;
+            count -= taken;
+            if *left == 0 {
+                self.asked.pop_front();
+            }
+        }
     }
 
     /// Takes in one message from the inbox: work, or the broker's word about a request.
@@ -179,7 +213,7 @@ impl<'a> Loop<'a> {
         let message = message.ok_or("subscription ended")?;
         match message.status {
             None | Some(StatusCode::OK) => {
-                self.outstanding = self.outstanding.saturating_sub(1);
+                self.came(1);
                 let message = with_context(message, &self.broker.context);
                 if self.gate.is_open() {
                     self.start(message, handler);
@@ -196,9 +230,7 @@ impl<'a> Loop<'a> {
                     .as_ref()
                     .and_then(|headers| headers.get("Nats-Pending-Messages"))
                     .and_then(|value| value.as_str().parse().ok());
-                self.outstanding = self
-                    .outstanding
-                    .saturating_sub(unused.unwrap_or(usize::MAX));
+                self.came(unused.unwrap_or(usize::MAX));
                 Ok(())
             }
             Some(status) => Err(format!(

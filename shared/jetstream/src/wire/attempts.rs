@@ -2,6 +2,7 @@
 
 use domain::attempt::AttemptRecord;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use super::{DecodeError, SCHEMA};
 
@@ -10,8 +11,18 @@ use super::{DecodeError, SCHEMA};
 pub struct Encoder(Vec<u8>);
 
 #[derive(Deserialize)]
-struct Batch {
-    attempts: Vec<AttemptRecord>,
+struct Batch<'a> {
+    #[serde(borrow)]
+    attempts: Vec<&'a RawValue>,
+}
+
+/// What a batch holds.
+#[derive(Debug, Default)]
+pub struct Decoded {
+    /// Its records.
+    pub records: Vec<AttemptRecord>,
+    /// What in it is no record that this version can read, with the reason.
+    pub unreadable: Vec<(String, String)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -49,18 +60,27 @@ pub fn record(record: &AttemptRecord) -> Vec<u8> {
     serde_json::to_vec(record).expect("a record is always writable as JSON")
 }
 
-/// Reads a batch.
+/// Reads a batch, record by record: one that can't be read takes none of the others with it.
 ///
 /// # Errors
 /// [`DecodeError`] tells a newer form from a damaged one.
-pub fn decode(payload: &[u8]) -> Result<Vec<AttemptRecord>, DecodeError> {
+pub fn decode(payload: &[u8]) -> Result<Decoded, DecodeError> {
     let malformed = |error: serde_json::Error| DecodeError::Malformed(error.to_string());
     let Version { schema } = serde_json::from_slice(payload).map_err(malformed)?;
     if schema > SCHEMA {
         return Err(DecodeError::Newer(schema));
     }
     let Batch { attempts } = serde_json::from_slice(payload).map_err(malformed)?;
-    Ok(attempts)
+    let mut decoded = Decoded::default();
+    for text in attempts {
+        match serde_json::from_str(text.get()) {
+            Ok(record) => decoded.records.push(record),
+            Err(error) => decoded
+                .unreadable
+                .push((text.get().to_owned(), error.to_string())),
+        }
+    }
+    Ok(decoded)
 }
 
 #[cfg(test)]
@@ -83,7 +103,7 @@ mod tests {
     #[test]
     fn the_form_is_pinned() {
         let batch = format!("{{\"schema\":1,\"attempts\":[{GOLDEN},{GOLDEN}]}}");
-        let records = decode(batch.as_bytes()).unwrap();
+        let records = decode(batch.as_bytes()).unwrap().records;
         let mut encoder = Encoder::default();
         records.iter().for_each(|one| encoder.push(&record(one)));
 
@@ -97,7 +117,7 @@ mod tests {
             GOLDEN.replacen('{', "{\"x\":1,", 1)
         );
 
-        assert_eq!(decode(unknown.as_bytes()).unwrap().len(), 1);
+        assert_eq!(decode(unknown.as_bytes()).unwrap().records.len(), 1);
         assert!(matches!(
             decode(b"{\"schema\":2}"),
             Err(DecodeError::Newer(2))
@@ -107,5 +127,17 @@ mod tests {
             Err(DecodeError::Malformed(_))
         ));
         assert!(matches!(decode(b""), Err(DecodeError::Malformed(_))));
+    }
+
+    #[test]
+    fn a_record_that_is_not_readable_takes_no_other_with_it() {
+        let odd = GOLDEN.replace("\"status\"", "\"weather\"");
+        let batch = format!("{{\"schema\":1,\"attempts\":[{GOLDEN},{odd},{GOLDEN}]}}");
+
+        let decoded = decode(batch.as_bytes()).unwrap();
+
+        assert_eq!(decoded.records.len(), 2);
+        assert_eq!(decoded.unreadable.len(), 1);
+        assert_eq!(decoded.unreadable[0].0, odd);
     }
 }

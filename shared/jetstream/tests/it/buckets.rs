@@ -134,11 +134,13 @@ async fn a_save_is_in_force_when_every_living_replica_holds_it() {
         .await
         .unwrap()
         .endpoints(followed);
-    let mut gate = presence.gate();
+    let lease = presence.lease();
+    let mut gate = lease.changes();
     let beating = CancellationToken::new();
     let presence = tokio::spawn(presence.run(beating.clone()));
 
     gate.wait_for(|open| *open).await.unwrap();
+    assert!(lease.holds());
     let revision = endpoints.put("k", text("1")).await.unwrap();
     let holds =
         |wanted: u64| move |held: &jetstream::presence::Revisions| held.endpoints >= Some(wanted);
@@ -166,7 +168,7 @@ async fn a_save_is_in_force_when_every_living_replica_holds_it() {
             .wait_until(&["fan-out"], holds(revision + 1), BOUND)
             .await
     );
-    assert!(!*gate.borrow());
+    assert!(!lease.holds());
 }
 
 async fn open(broker: &Broker) -> Bucket {

@@ -3,7 +3,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use domain::{attempt::Trigger, event::BodyHash, job::Job, time::Timestamp};
 use jetstream::{
-    publisher::Publisher,
+    publisher::{Error, Publisher},
     retry_lane::{Cargo, Waiting, message},
     wire::{self, TraceHeaders},
 };
@@ -69,6 +69,36 @@ async fn each_hold_of_an_attempt_has_a_schedule_of_its_own() {
         }
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_stream_that_an_older_server_made_takes_no_schedules_and_nothing_stalls() {
+    let server = NatsServer::start();
+    let client = server.client().await;
+    client
+        .context()
+        .create_stream(async_nats::jetstream::stream::Config {
+            name: "posthorn_RETRIES".to_owned(),
+            subjects: vec![
+                "posthorn.retries.*".to_owned(),
+                "posthorn.scheduled.>".to_owned(),
+            ],
+            retention: async_nats::jetstream::stream::RetentionPolicy::WorkQueue,
+            ..Default::default()
+        })
+        .await
+        .unwrap();
+    let broker = broker(&server).await;
+    let publisher = Publisher::new(&broker);
+
+    let scheduled = message(&broker.names, &job(0), &cargo(), Waiting::Schedule);
+    let refused = publisher.publish_until_stored(scheduled).await;
+
+    assert!(!broker.keeps_schedules());
+    assert!(matches!(refused, Err(Error::Refused(_))), "{refused:?}");
+    assert!(*publisher.flowing().borrow());
+    let waiting = message(&broker.names, &job(0), &cargo(), Waiting::Nak);
+    publisher.publish_until_stored(waiting).await.unwrap();
 }
 
 fn job(hold: u32) -> Job {

@@ -62,10 +62,10 @@ async fn the_log_filter_is_read_and_set_from_the_machine_itself() {
     assert_eq!(get(probes.clone(), "/log-filter").await.1, "debug");
 
     let wrong = put_filter("127.0.0.1:4000", "loud");
-    assert_eq!(
-        send(&probes, wrong).await,
-        (StatusCode::BAD_REQUEST, "no filter\n".to_owned())
-    );
+    refused(&probes, wrong, 400, "BAD_REQUEST", "body: no filter").await;
+    let large = put_filter("127.0.0.1:4000", &"x".repeat(4_097));
+    let message = "body: must be at most 4096 bytes";
+    refused(&probes, large, 413, "PAYLOAD_TOO_LARGE", message).await;
 }
 
 #[tokio::test]
@@ -83,7 +83,8 @@ async fn the_log_filter_is_not_set_from_elsewhere() {
         through_proxy,
         unknown,
     ] {
-        assert_eq!(send(&probes, request).await.0, StatusCode::FORBIDDEN);
+        let message = "may be set from the machine itself only";
+        refused(&probes, request, 403, "FORBIDDEN", message).await;
     }
     assert_eq!(get(probes.clone(), "/log-filter").await.1, "info");
 }
@@ -103,6 +104,16 @@ fn probes(readiness: &Readiness) -> Router {
             Ok(())
         },
     )
+}
+
+async fn refused(probes: &Router, request: Request<Body>, status: u16, code: &str, message: &str) {
+    let (answered, body) = send(probes, request).await;
+
+    assert_eq!(answered.as_u16(), status);
+    let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+    let data = serde_json::json!({"httpStatus": status, "path": "putLogFilter"});
+    let envelope = serde_json::json!({"message": message, "code": code, "data": data});
+    assert_eq!(body, envelope);
 }
 
 fn put_filter(peer: &str, directives: &str) -> Request<Body> {

@@ -7,7 +7,7 @@ use std::{
 
 use tracing_subscriber::{layer::SubscriberExt as _, reload};
 
-use super::{FilterHandle, JsonLines, json_lines, parse};
+use super::{FilterHandle, JsonLines, discretion, json_lines, parse};
 
 #[test]
 fn a_line_of_json_names_the_service_and_is_flat() {
@@ -48,6 +48,28 @@ fn the_filter_changes_while_the_log_runs() {
 
     assert!(!lines.text().contains("before"));
     assert!(lines.text().contains("after"));
+}
+
+#[test]
+fn no_filter_makes_libraries_print_what_they_carry() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::registry()
+        .with(parse("trace,async_nats=trace,hyper::proto=trace").unwrap())
+        .with(discretion())
+        .with(json_lines(JsonLines::new("ingest", move || writer.clone())));
+
+    tracing::subscriber::with_default(subscriber, || {
+        tracing::trace!(target: "async_nats::connection", "payload");
+        tracing::debug!(target: "hyper::proto::h1", "payload");
+        tracing::debug!(target: "sqlx::query", "payload");
+        tracing::info!(target: "async_nats", "connected");
+        tracing::trace!("own");
+    });
+
+    assert!(!lines.text().contains("payload"), "{}", lines.text());
+    assert!(lines.text().contains("connected"));
+    assert!(lines.text().contains("own"));
 }
 
 #[test]

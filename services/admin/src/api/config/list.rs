@@ -19,7 +19,8 @@ pub(super) const OPERATION: &str = "listWebhookConfigs";
 /// The header with the number of all configs that were found.
 const TOTAL_COUNT: &str = "x-total-count";
 const LIMIT_DEFAULT: u64 = 100;
-const LIMIT_MAX: u64 = 1_000;
+/// Together with the limit of one config this bounds the size of a page.
+const LIMIT_MAX: u64 = 100;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -38,7 +39,7 @@ pub(super) async fn handler(
     let (parts, _body) = request.into_parts();
     let caller = admin.admit(&parts, Permission::ReadConfigs, OPERATION)?;
     let query: Query = http_api::query::read(parts.uri.query(), OPERATION)?;
-    let organisation = caller.organisation(query.organisation_id.as_deref(), OPERATION)?;
+    let organisation = admin.organisation(&caller, query.organisation_id.as_deref(), OPERATION)?;
     let limit = bounded("limit", query.limit.as_deref(), 1..=LIMIT_MAX, OPERATION)?;
     let skip = bounded(
         "skip",

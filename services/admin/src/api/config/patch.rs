@@ -7,7 +7,10 @@ use axum::{
     response::Response,
 };
 use domain::{draft::ConfigDraft, name::EndpointId, token::Permission};
-use http_api::{body, problem::Problem};
+use http_api::{
+    body::{self, Object},
+    problem::Problem,
+};
 
 use super::{ConfigView, MISSING, expected};
 use crate::{
@@ -29,8 +32,8 @@ pub(super) async fn handler(
     let organisation = admin.admit_to(&parts, Permission::WriteConfigs, OPERATION)?;
     let id: EndpointId = path_id(path, OPERATION, MISSING)?;
     let expected = expected(&parts.headers, OPERATION)?;
-    let body = body::read(&parts.headers, body, BODY_MAX_BYTES, OPERATION).await?;
-    let draft: ConfigDraft = body::json(&body, OPERATION)?;
+    let body = body::read(&parts, body, BODY_MAX_BYTES, OPERATION).await?;
+    let Object(draft) = body::json::<Object<ConfigDraft>>(&body, OPERATION)?;
     if draft.is_foreign_to(&organisation) {
         return Err(Refusal::Foreign.problem(OPERATION, ""));
     }

@@ -1,6 +1,6 @@
 //! `PUT /webhooks/configs`: makes or updates configs.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use axum::{
     Json,
@@ -9,11 +9,17 @@ use axum::{
 };
 use bytes::Bytes;
 use domain::{draft::ConfigDraft, token::Permission};
-use http_api::{body, problem::Problem};
-use serde::{Deserialize, Serialize};
+use http_api::{
+    body::{self, Object},
+    problem::Problem,
+};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{Error as _, IgnoredAny, SeqAccess, Visitor},
+};
 
-use super::ConfigView;
-use crate::{Admin, api::BODY_MAX_BYTES};
+use super::{ConfigView, expected};
+use crate::{Admin, api::BODY_MAX_BYTES, saving::Expected};
 
 /// The operation's name in errors and metrics.
 pub(super) const OPERATION: &str = "putWebhookConfigs";
@@ -24,8 +30,11 @@ const ITEMS_MAX: usize = 100;
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Wrapped<T> {
-    configs: Vec<T>,
+    configs: T,
 }
+
+/// What is asked for, counted while it is read: what is too much costs no memory.
+struct Drafts(Vec<ConfigDraft>);
 
 /// Checks all items, then saves them one by one and waits until they are in force. The same request
 /// again completes what an error left undone, and changes nothing else.
@@ -35,9 +44,14 @@ pub(super) async fn handler(
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let organisation = admin.admit_to(&parts, Permission::WriteConfigs, OPERATION)?;
-    let body = body::read(&parts.headers, body, BODY_MAX_BYTES, OPERATION).await?;
+    let body = body::read(&parts, body, BODY_MAX_BYTES, OPERATION).await?;
     let is_bare = body.trim_ascii_start().starts_with(b"[");
     let drafts = read(&body, is_bare)?;
+    let expected = expected(&parts.headers, OPERATION)?;
+    if drafts.len() != 1 && expected != Expected::Any {
+        let message = "If-Match: needs a body with one webhook config";
+        return Err(Problem::bad_request(OPERATION, message));
+    }
     let list = if is_bare { "" } else { "configs" };
     let item = |at: usize| format!("{list}[{at}].");
 
@@ -48,7 +62,8 @@ pub(super) async fn handler(
         .map_err(|(at, refusal)| refusal.problem(OPERATION, &item(at)))?;
     let mut saved = Vec::with_capacity(drafts.len());
     for (at, (draft, target)) in drafts.iter().zip(&targets).enumerate() {
-        match admin.configs.save(&organisation, draft, target).await {
+        let save = admin.configs.save(&organisation, draft, target, expected);
+        match save.await {
             Ok(one) => saved.push(one),
             Err(refusal) => {
                 admin.configs.not_told(saved.iter());
@@ -70,14 +85,43 @@ pub(super) async fn handler(
 }
 
 fn read(body: &Bytes, is_bare: bool) -> Result<Vec<ConfigDraft>, Problem> {
-    let drafts = if is_bare {
+    let Drafts(drafts) = if is_bare {
         body::json(body, OPERATION)?
     } else {
-        body::json::<Wrapped<ConfigDraft>>(body, OPERATION)?.configs
+        let Object(wrapped) = body::json::<Object<Wrapped<Drafts>>>(body, OPERATION)?;
+        wrapped.configs
     };
-    if drafts.len() > ITEMS_MAX {
-        let message = format!("body: must hold at most {ITEMS_MAX} webhook configs");
-        return Err(Problem::bad_request(OPERATION, message));
-    }
     Ok(drafts)
+}
+
+impl<'de> Deserialize<'de> for Drafts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OfArray;
+
+        impl<'de> Visitor<'de> for OfArray {
+            type Value = Drafts;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array of webhook configs")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Drafts, A::Error> {
+                let mut drafts = Vec::new();
+                while drafts.len() < ITEMS_MAX {
+                    match items.next_element()? {
+                        Some(Object(draft)) => drafts.push(draft),
+                        None => return Ok(Drafts(drafts)),
+                    }
+                }
+                match items.next_element::<IgnoredAny>()? {
+                    Some(_) => Err(A::Error::custom(format_args!(
+                        "must hold at most {ITEMS_MAX} webhook configs"
+                    ))),
+                    None => Ok(Drafts(drafts)),
+                }
+            }
+        }
+
+        deserializer.deserialize_seq(OfArray)
+    }
 }

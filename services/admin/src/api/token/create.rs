@@ -14,7 +14,11 @@ use domain::{
     token::{Permission, Role, Token, key_of},
 };
 use http::StatusCode;
-use http_api::{auth::Caller, body, problem::Problem};
+use http_api::{
+    auth::Caller,
+    body::{self, Object},
+    problem::Problem,
+};
 use lifecycle::entropy;
 use serde::Deserialize;
 
@@ -30,12 +34,15 @@ pub(super) const OPERATION: &str = "createToken";
 /// What the text of every token begins with, so that scanners for secrets know it.
 const PREFIX: &str = "pht_";
 const NAME_MAX_CHARS: usize = 200;
+/// The most tokens of an organisation, expired ones included.
+const TOKENS_MAX: usize = 1_000;
 
 /// What is asked for.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Wanted {
     organisation_id: Option<OrganisationId>,
+    #[serde(deserialize_with = "body::word")]
     role: Role,
     name: String,
     expires_at: Option<Timestamp>,
@@ -49,8 +56,8 @@ pub(super) async fn handler(
     let (parts, body) = request.into_parts();
     let caller = admin.admit(&parts, Permission::ManageTokens, OPERATION)?;
     let query: OrganisationQuery = http_api::query::read(parts.uri.query(), OPERATION)?;
-    let body = body::read(&parts.headers, body, BODY_MAX_BYTES, OPERATION).await?;
-    let mut wanted: Wanted = body::json(&body, OPERATION)?;
+    let body = body::read(&parts, body, BODY_MAX_BYTES, OPERATION).await?;
+    let Object(mut wanted) = body::json::<Object<Wanted>>(&body, OPERATION)?;
     if let Some(named) = query.organisation_id.as_deref() {
         let named = caller.organisation(Some(named), OPERATION)?;
         if *wanted.organisation_id.get_or_insert_with(|| named.clone()) != named {
@@ -60,6 +67,7 @@ pub(super) async fn handler(
     }
     let organisation_id = organisation(&caller, &wanted)?;
     check(&wanted)?;
+    check_room(&admin, organisation_id.as_ref())?;
 
     let text = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(entropy::bytes::<32>()));
     let token = Token {
@@ -118,11 +126,27 @@ fn check(wanted: &Wanted) -> Result<(), Problem> {
         let message = format!("name: must be 1 to {NAME_MAX_CHARS} characters");
         return Err(Problem::bad_request(OPERATION, message));
     }
+    if wanted.name.chars().any(char::is_control) {
+        let message = "name: must hold no control characters";
+        return Err(Problem::bad_request(OPERATION, message));
+    }
     if wanted.expires_at.is_some_and(|end| end <= now()) {
         return Err(Problem::bad_request(
             OPERATION,
             "expiresAt: must be in the future",
         ));
+    }
+    Ok(())
+}
+
+/// Checks that an organisation has not too many tokens. Requests at the same moment may exceed the
+/// limit by as many as they are.
+fn check_room(admin: &Admin, organisation: Option<&OrganisationId>) -> Result<(), Problem> {
+    let tokens = &admin.following.tokens;
+    if organisation.is_some_and(|organisation| tokens.count_of(organisation) >= TOKENS_MAX) {
+        let message =
+            format!("body: the organisation has {TOKENS_MAX} tokens, the most there may be");
+        return Err(Problem::bad_request(OPERATION, message));
     }
     Ok(())
 }

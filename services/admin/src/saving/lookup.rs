@@ -1,0 +1,64 @@
+//! What the names in URLs resolve to at the moment of saving.
+//!
+//! Delivery checks the address that it dials, so this is only to tell people early: what does not
+//! resolve, or not in time, can be saved.
+
+use std::{
+    net::{IpAddr, SocketAddr, ToSocketAddrs as _},
+    sync::Arc,
+    time::Duration,
+};
+
+use domain::{destination::Policy, draft::Fault};
+use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
+
+/// How long a name may take to resolve.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How many names are resolved at once, those included that nobody waits for any more.
+const AT_ONCE: usize = 32;
+
+/// Resolves names.
+#[derive(Debug)]
+pub(super) struct Lookups(Arc<Semaphore>);
+
+impl Default for Lookups {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(AT_ONCE)))
+    }
+}
+
+impl Lookups {
+    /// Checks a URL, if its host is a name: one of its addresses must be allowed.
+    ///
+    /// # Errors
+    /// [`Fault`]; it does not tell the addresses, which may be those of an internal network.
+    pub(super) async fn check(&self, policy: &Policy, url: &str) -> Result<(), Fault> {
+        let url = policy.check_url(url).ok();
+        let Some(name) = url.as_ref().and_then(|url| url.domain()) else {
+            return Ok(());
+        };
+        let resolved = timeout(PATIENCE, self.resolve(name.to_owned())).await;
+        let addresses = resolved.unwrap_or_default();
+        let is_open = |address: &IpAddr| policy.check_resolved(name, *address).is_ok();
+        if addresses.is_empty() || addresses.iter().any(is_open) {
+            return Ok(());
+        }
+        Err(Fault {
+            field: "url".to_owned(),
+            problem: format!("must not point to {name}, which has no address that is public"),
+        })
+    }
+
+    async fn resolve(&self, name: String) -> Vec<IpAddr> {
+        let Ok(place) = Arc::clone(&self.0).acquire_owned().await else {
+            return Vec::new();
+        };
+        // The place is held until the resolver is done, which can't be told to stop.
+        let addresses = spawn_blocking(move || {
+            let _place = place;
+            let found = (name.as_str(), 0).to_socket_addrs().ok()?;
+            Some(found.map(|address: SocketAddr| address.ip()).collect())
+        });
+        addresses.await.ok().flatten().unwrap_or_default()
+    }
+}
