@@ -81,8 +81,11 @@ purity: ## The domain crate's dependencies are the ones it is allowed
 .PHONY: test-rust
 test-rust: ## All Rust tests: unit, property, snapshot, broker, store, end to end
 	@set -e; $(NATS); $(PG); export POSTHORN_NATS_SERVER POSTHORN_PG_BIN; \
+	set -o pipefail; \
 	$(CARGO) build $(LOCKED) --workspace --lib --bins --tests; \
-	$(CARGO) test $(LOCKED) --workspace --no-fail-fast
+	$(CARGO) test $(LOCKED) --workspace --doc; \
+	$(CARGO) test $(LOCKED) --workspace --lib --bins --tests --no-fail-fast 2>&1 | tee target/tests.log; \
+	awk '/^test result:/ { passed += $$4; failed += $$6 } END { print passed " passed, " failed " failed" }' target/tests.log
 
 .PHONY: bench
 bench: build ## Measure throughput, latency and CPU per delivery with the release binaries

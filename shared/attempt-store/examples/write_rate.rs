@@ -1,9 +1,10 @@
 //! Measures how fast both stores take attempts, and what a row costs in CPU time.
 //!
-//! `cargo run --release -p attempt-store --example write_rate [rows]`
+//! `cargo run --release -p attempt-store --example write_rate [rows] [rows in a write]`
 //!
 //! Starts a PostgreSQL of its own with the durability of a default installation. The CPU time is that of this
-//! process, and beside it that of the server, both from `/proc`, so it is printed on Linux only.
+//! process, and beside it that of the server, both from `/proc`, so it is printed on Linux only. The allocator is
+//! that of the services.
 
 #![expect(
     clippy::print_stdout,
@@ -27,49 +28,74 @@ use domain::{
 };
 use test_support::Postgres;
 
-const BATCH: usize = 1_000;
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let rows = match std::env::args().nth(1) {
-        Some(text) => text.parse().context("the number of rows")?,
-        None => 100_000,
-    };
-    let records = records(rows)?;
+    let records = records(argument(1, 100_000).context("the number of rows")?)?;
+    let batch = argument(2, 1_000).context("the number of rows in a write")?;
     let events = events(&records);
+    let load = Load {
+        records: &records,
+        events: &events,
+        batch,
+    };
 
     let cluster = Postgres::start_durable();
     let url = cluster.create_database("write_rate");
-    measure("PostgreSQL", &url, cluster.pid(), &records, &events).await?;
+    measure("PostgreSQL", &url, cluster.pid(), &load).await?;
 
     let folder = tempfile::tempdir()?;
     let url = format!("sqlite:{}", folder.path().join("attempts.db").display());
-    measure("SQLite", &url, None, &records, &events).await
+    measure("SQLite", &url, None, &load).await
+}
+
+/// What both stores are given.
+struct Load<'a> {
+    records: &'a [AttemptRecord],
+    events: &'a [ArchivedEvent],
+    batch: usize,
+}
+
+fn argument(position: usize, default: usize) -> anyhow::Result<usize> {
+    match std::env::args().nth(position) {
+        Some(text) => {
+            let number: usize = text.parse()?;
+            anyhow::ensure!(number > 0, "must be above zero");
+            Ok(number)
+        }
+        None => Ok(default),
+    }
 }
 
 async fn measure(
     engine: &str,
     url: &str,
     server: Option<u32>,
-    records: &[AttemptRecord],
-    events: &[ArchivedEvent],
+    load: &Load<'_>,
 ) -> anyhow::Result<()> {
+    let Load {
+        records,
+        events,
+        batch,
+    } = *load;
     let store = AttemptStore::open(url, Options::default()).await?;
     let watch = Watch::start(server);
-    for batch in records.chunks(BATCH) {
-        store.write(batch).await?;
+    for records in records.chunks(batch) {
+        store.write(records).await?;
     }
     watch.print(engine, "attempts", records.len());
 
     let watch = Watch::start(server);
-    for batch in records.chunks(BATCH) {
-        store.write(batch).await?;
+    for records in records.chunks(batch) {
+        store.write(records).await?;
     }
     watch.print(engine, "known attempts", records.len());
 
     let watch = Watch::start(server);
-    for batch in events.chunks(BATCH) {
-        store.archive(batch).await?;
+    for events in events.chunks(batch) {
+        store.archive(events).await?;
     }
     watch.print(engine, "bodies of 1 KiB", events.len());
     read(engine, &store, records).await?;

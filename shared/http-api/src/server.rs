@@ -126,8 +126,7 @@ impl Server {
         }
         let (draining, abort) = (self.shutdown.draining(), self.shutdown.abort());
         tokio::select! {
-            // Readable is also what has been closed: hyper finds out.
-            first = timeout(self.first_byte_within, stream.readable()) => if first.is_err() {
+            is_silent = is_silent(&stream, self.first_byte_within) => if is_silent {
                 return;
             },
             () = draining.cancelled() => {}
@@ -176,6 +175,12 @@ async fn accept_one(
         .map_err(io::Error::other)?;
     let (stream, peer) = listener.accept().await?;
     Ok((stream, peer, place))
+}
+
+/// Waits until something has come, the end included; returns whether nothing came in time.
+async fn is_silent(stream: &TcpStream, within: Duration) -> bool {
+    let mut first = [0];
+    timeout(within, stream.peek(&mut first)).await.is_err()
 }
 
 /// Returns whether an error of `accept` is about the one connection, and not about the listener.

@@ -55,8 +55,8 @@ impl Refusal {
         match self {
             Self::NotFound if item.is_empty() => Problem::not_found(operation, self.to_string()),
             Self::NotFound => Problem::not_found(operation, format!("{item}id: {self}")),
-            Self::Changed | Self::UrlTaken => Problem::conflict(operation, format!("{item}{self}")),
-            Self::Busy => Problem::conflict(operation, self.to_string()),
+            Self::UrlTaken => Problem::conflict(operation, format!("{item}{self}")),
+            Self::Changed | Self::Busy => Problem::conflict(operation, self.to_string()),
             Self::Foreign => Problem::forbidden(operation, format!("{item}{self}")),
             Self::Doublet { .. } | Self::Fault(_) => {
                 Problem::bad_request(operation, format!("{item}{self}"))

@@ -40,6 +40,13 @@ fn without_value(said: &str) -> String {
     if said.starts_with("invalid type: ") && said.contains(", expected an object") {
         return "must be an object".to_owned();
     }
+    if said.starts_with("must ") {
+        // What is about the meaning of a field needs no position in the text.
+        let own_words = said
+            .rsplit_once(" at line ")
+            .map_or(said, |(words, _)| words);
+        return own_words.to_owned();
+    }
     for (kind, opening, closing) in [
         ("invalid type: string", " \"", "\", expected "),
         ("invalid value: string", " \"", "\", expected "),
