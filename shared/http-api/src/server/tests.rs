@@ -4,9 +4,10 @@ use std::{net::SocketAddr, time::Duration};
 
 use axum::{
     Router,
-    extract::ConnectInfo,
+    extract::{ConnectInfo, Request},
     routing::{get, post},
 };
+use bytes::Bytes;
 use http::StatusCode;
 use lifecycle::Shutdown;
 use tokio::{
@@ -17,6 +18,7 @@ use tokio::{
 };
 
 use super::{Limits, serve_within};
+use crate::{body, problem::Problem};
 
 /// How long anything in these tests may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -153,6 +155,26 @@ async fn who_sends_a_large_body_before_it_reads_sees_the_refusal() {
 }
 
 #[tokio::test]
+async fn bodies_share_the_servers_room() {
+    let server = Server::start(Limits {
+        body_bytes: 4,
+        ..Limits::default()
+    })
+    .await;
+    let mut connection = server.connect().await;
+
+    for (body, status) in [("1234", "HTTP/1.1 200 "), ("12345", "HTTP/1.1 503 ")] {
+        let length = body.len();
+        let request =
+            format!("POST /take HTTP/1.1\r\nhost: a\r\ncontent-length: {length}\r\n\r\n{body}");
+        connection.write_all(request.as_bytes()).await.unwrap();
+        let answered = answer(&mut connection).await;
+        assert!(answered.starts_with(status), "{answered}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn who_waits_for_leave_to_send_is_refused_at_once() {
     let server = Server::start(Limits::default()).await;
     let mut connection = server.connect().await;
@@ -222,6 +244,7 @@ impl Server {
                 get(async |ConnectInfo(peer): ConnectInfo<SocketAddr>| peer.ip().to_string()),
             )
             .route("/slow", get(slow))
+            .route("/take", post(take))
             .route("/refuse", post(async || StatusCode::UNAUTHORIZED));
         serve_within(limits, listener, router, &shutdown);
         Self {
@@ -243,6 +266,11 @@ impl Server {
             .unwrap()
             .unwrap();
     }
+}
+
+async fn take(request: Request) -> Result<Bytes, Problem> {
+    let (parts, body) = request.into_parts();
+    body::read(&parts, body, 100, "take").await
 }
 
 async fn send(connection: &mut TcpStream, path: &str) {
