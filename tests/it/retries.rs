@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use e2e::{Organisation, Stack};
+use e2e::{Organisation, Service, Stack};
 use serde_json::{Value, json};
-use test_support::{Answer, BrokerClient, Received, Receiver, eventually, script};
+use test_support::{Answer, BrokerClient, Launch, Received, Receiver, eventually, script};
 
 use crate::BOUND;
 
@@ -51,6 +51,43 @@ async fn retries_end_as_one_dead_letter() {
     assert!(records.iter().all(|record| record["success"] == false));
     assert!(records[3]["nextAttemptAt"].is_null(), "{}", records[3]);
     assert_nothing_waits(&broker).await;
+}
+
+#[tokio::test]
+async fn a_job_whose_secrets_cannot_be_opened_waits_for_the_key() {
+    let mut stack = Stack::start().await;
+    let receiver = Receiver::start(script::always(Answer::ok()));
+    let acme = stack.organisation("acme").await;
+    acme.register(&receiver.url("/hook"), &["*"], json!({}))
+        .await;
+    let broker = stack.broker_client().await;
+    stack.service(Service::Delivery).kill();
+    let mut keyless = Launch::new(Service::Delivery.binary(), stack.directory())
+        .listening()
+        .env("POSTHORN_NATS_URL", stack.broker_ref().url())
+        .env(
+            "POSTHORN_SECRETS_KEY",
+            "c29tZSBvdGhlciBrZXkgb2YgdGhpcnR5LXR3byBieXQ=",
+        )
+        .spawn();
+    keyless.wait_ready().await;
+
+    acme.send(&event("evt-1")).await;
+    eventually("the job waits", BOUND, async || {
+        match (
+            broker.count("posthorn_JOBS").await,
+            broker.count("posthorn_RETRIES").await,
+        ) {
+            (Some(0), Some(1)) => Ok(()),
+            other => Err(format!("{other:?} in JOBS and RETRIES")),
+        }
+    })
+    .await;
+    keyless.kill();
+    stack.service(Service::Delivery).restart();
+
+    assert_eq!(attempts(&receiver.wait_for(1, BOUND).await), [1]);
+    assert_eq!(broker.count("posthorn_DEAD").await, Some(0));
 }
 
 #[tokio::test]

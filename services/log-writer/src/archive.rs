@@ -23,7 +23,7 @@ use crate::{
 const LIMITS: Limits = Limits {
     items: 1_000,
     bytes: 4 * 1024 * 1024,
-    age: Duration::from_millis(10),
+    age: Duration::from_millis(50),
 };
 
 /// Takes events.

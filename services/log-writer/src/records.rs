@@ -23,7 +23,7 @@ use crate::{
 const LIMITS: Limits = Limits {
     items: 64,
     bytes: 4 * 1024 * 1024,
-    age: Duration::from_millis(25),
+    age: Duration::from_millis(100),
 };
 /// How many writes may be under way at once.
 const WRITES_AT_ONCE: usize = 2;

@@ -71,7 +71,7 @@ impl SqliteStore {
     }
 }
 
-/// Spares the writer most of what it would write twice. Together this took a sixth off the CPU time of a row.
+/// Spares the writer most of what it would write twice, for up to 16 MiB of memory and 32 MiB more on the disk.
 fn tuned_for_writing(connect: SqliteConnectOptions) -> SqliteConnectOptions {
     connect
         // In KiB: the ends of all indexes, which by default are thrown out and read again.
