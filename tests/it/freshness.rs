@@ -1,10 +1,8 @@
 //! A config that was answered as saved holds for every event that is accepted afterwards.
 
-use std::time::Duration;
-
 use e2e::{Organisation, Service, Stack};
 use serde_json::{Value, json};
-use test_support::{Answer, Receiver, Signal, script};
+use test_support::{Answer, HttpClient, Receiver, Signal, eventually, script};
 
 use crate::BOUND;
 
@@ -55,9 +53,7 @@ async fn a_config_saved_after_the_brokers_return_gets_the_very_next_event() {
 
     for outage in 0..2 {
         stack.broker().kill();
-        tokio::time::timeout(Duration::from_secs(7), not_ready(&stack))
-            .await
-            .ok();
+        until_fan_out_gives_up(&stack).await;
         stack.broker().restart();
         for n in 0..5 {
             save_and_send(&acme, &receiver, outage * 5 + n).await;
@@ -80,14 +76,16 @@ async fn save_and_send(acme: &Organisation, receiver: &Receiver, n: u32) {
     acme.send_until_accepted(&event, BOUND).await;
 }
 
-/// Waits until fan-out has noticed that its broker is away for long.
-async fn not_ready(stack: &Stack) {
-    let client = test_support::HttpClient::new(stack.url(Service::FanOut));
-    loop {
-        let reply = client.get("/ready").await;
-        if reply.to_string().contains("endpoints") {
-            return;
+/// Waits until the broker has been away for so long that fan-out no longer trusts what it holds.
+async fn until_fan_out_gives_up(stack: &Stack) {
+    let client = HttpClient::new(stack.url(Service::FanOut));
+    eventually("fan-out closes its gate", BOUND, async || {
+        let reply = client.get("/ready").await.to_string();
+        if reply.contains("endpoints") {
+            Ok(())
+        } else {
+            Err(reply)
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    })
+    .await;
 }
