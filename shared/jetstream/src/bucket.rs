@@ -114,12 +114,7 @@ impl Bucket {
         self.store
             .update(key, value, revision)
             .await
-            .map_err(|error| match error.kind() {
-                UpdateErrorKind::WrongLastRevision => Error::Conflict,
-                UpdateErrorKind::InvalidKey
-                | UpdateErrorKind::TimedOut
-                | UpdateErrorKind::Other => unavailable(error),
-            })
+            .map_err(|error| refused(&error))
     }
 
     /// Writes a key, whatever is there.
@@ -130,8 +125,7 @@ impl Bucket {
         self.store.put(key, value).await.map_err(unavailable)
     }
 
-    /// Deletes a key, and returns the revision of the deletion. With `revision`, only if that is
-    /// the key's.
+    /// Deletes a key; with `revision`, only if that is the key's.
     ///
     /// # Errors
     /// [`Error::Conflict`] if it is not.
@@ -139,13 +133,7 @@ impl Bucket {
         self.store
             .delete_expect_revision(key, revision)
             .await
-            .map_err(|error| {
-                if error.to_string().contains("wrong last sequence") {
-                    Error::Conflict
-                } else {
-                    unavailable(error)
-                }
-            })
+            .map_err(|error| refused(&error))
     }
 
     /// Returns the revision of the latest change of any key.
@@ -301,6 +289,16 @@ fn change(entry: kv::Entry) -> Change {
         key: entry.key,
         revision: entry.revision,
         stored_at: Timestamp::from_millis(i64::try_from(millis).unwrap_or(0)),
+    }
+}
+
+/// Tells a revision that is not the key's from a broker that is away.
+fn refused(error: &kv::UpdateError) -> Error {
+    match error.kind() {
+        UpdateErrorKind::WrongLastRevision => Error::Conflict,
+        UpdateErrorKind::InvalidKey | UpdateErrorKind::TimedOut | UpdateErrorKind::Other => {
+            unavailable(error)
+        }
     }
 }
 

@@ -40,14 +40,47 @@ pub(super) struct Loop<'a> {
     consumer: PullConsumer,
     places: Arc<Semaphore>,
     total: usize,
-    /// Messages that were asked for and have not come, by the request's end: a request that was lost
-    /// with its broker ends as well.
-    asked: VecDeque<(Instant, usize)>,
+    asked: Asked,
     /// Told whenever a place becomes free.
     freed: Arc<Notify>,
     gate: Gate,
     draining: CancellationToken,
     abort: CancellationToken,
+}
+
+/// Messages that were asked for and have not come. A request ends by its time at the latest: one that
+/// was lost with its broker must not keep its places empty.
+#[derive(Debug, Default)]
+struct Asked(VecDeque<(Instant, usize)>);
+
+impl Asked {
+    /// Notes a request for so many messages that ends then.
+    fn note(&mut self, count: usize, end: Instant) {
+        self.0.push_back((end, count));
+    }
+
+    /// Counts off messages that came, or that a request no longer stands for; the oldest first.
+    fn came(&mut self, mut count: usize) {
+        while count > 0 {
+            let Some((_, left)) = self.0.front_mut() else {
+                return;
+            };
+            let taken = count.min(*left);
+            *left -= taken;
+            count -= taken;
+            if *left == 0 {
+                self.0.pop_front();
+            }
+        }
+    }
+
+    /// Forgets requests that have ended, and returns how many messages may still come.
+    fn outstanding(&mut self, now: Instant) -> usize {
+        while self.0.front().is_some_and(|(end, _)| *end < now) {
+            self.0.pop_front();
+        }
+        self.0.iter().map(|(_, count)| count).sum()
+    }
 }
 
 /// A place that says so when it is given back.
@@ -75,7 +108,7 @@ impl<'a> Loop<'a> {
             consumer,
             places,
             total: pull.places,
-            asked: VecDeque::new(),
+            asked: Asked::default(),
             freed: Arc::new(Notify::new()),
             gate: pull.gate.clone(),
             draining: pull.draining.clone(),
@@ -122,7 +155,7 @@ impl<'a> Loop<'a> {
             .subscribe(inbox.clone())
             .await
             .map_err(|error| error.to_string())?;
-        self.asked.clear();
+        self.asked = Asked::default();
         let draining = self.draining.clone();
         let drained = draining.cancelled();
         let freed = Arc::clone(&self.freed);
@@ -150,7 +183,7 @@ impl<'a> Loop<'a> {
                 () = freed.notified() => {}
                 // Without even a heartbeat, the request was lost with its broker.
                 _ = watchdog.tick() => if !std::mem::take(&mut heard) {
-                    self.asked.clear();
+                    self.asked = Asked::default();
                 },
             }
         }
@@ -161,10 +194,7 @@ impl<'a> Loop<'a> {
     /// Asks for as many messages as places are free, unless that is too few to be worth it.
     async fn ask(&mut self, inbox: &str) -> Result<(), String> {
         let now = Instant::now();
-        while self.asked.front().is_some_and(|(end, _)| *end < now) {
-            self.asked.pop_front();
-        }
-        let outstanding: usize = self.asked.iter().map(|(_, count)| count).sum();
+        let outstanding = self.asked.outstanding(now);
         let free = self.places.available_permits().saturating_sub(outstanding);
         let worth = (self.total / 8).max(1);
         if free == 0 || (outstanding > 0 && free < worth) {
@@ -180,24 +210,8 @@ impl<'a> Loop<'a> {
             .request_batch(request, inbox.into())
             .await
             .map_err(|error| error.to_string())?;
-        self.asked
-            .push_back((now + REQUEST_EXPIRES + HEARTBEAT, free));
+        self.asked.note(free, now + REQUEST_EXPIRES + HEARTBEAT);
         Ok(())
-    }
-
-    /// Counts off messages that came, or that a request no longer stands for.
-    fn came(&mut self, mut count: usize) {
-        while count > 0 {
-            let Some((_, left)) = self.asked.front_mut() else {
-                return;
-            };
-            let taken = count.min(*left);
-            *left -= taken;
-            count -= taken;
-            if *left == 0 {
-                self.asked.pop_front();
-            }
-        }
     }
 
     /// Takes in one message from the inbox: work, or the broker's word about a request.
@@ -213,7 +227,7 @@ impl<'a> Loop<'a> {
         let message = message.ok_or("subscription ended")?;
         match message.status {
             None | Some(StatusCode::OK) => {
-                self.came(1);
+                self.asked.came(1);
                 let message = with_context(message, &self.broker.context);
                 if self.gate.is_open() {
                     self.start(message, handler);
@@ -230,7 +244,7 @@ impl<'a> Loop<'a> {
                     .as_ref()
                     .and_then(|headers| headers.get("Nats-Pending-Messages"))
                     .and_then(|value| value.as_str().parse().ok());
-                self.came(unused.unwrap_or(usize::MAX));
+                self.asked.came(unused.unwrap_or(usize::MAX));
                 Ok(())
             }
             Some(status) => Err(format!(
@@ -282,5 +296,34 @@ fn with_context(message: async_nats::Message, context: &Context) -> Message {
     Message {
         message,
         context: context.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::Asked;
+
+    #[test]
+    fn what_comes_is_counted_off_the_oldest_request() {
+        let (mut asked, now) = (Asked::default(), Instant::now());
+        asked.note(10, now + Duration::from_secs(30));
+        asked.note(5, now + Duration::from_secs(40));
+
+        asked.came(12);
+
+        assert_eq!(asked.outstanding(now), 3);
+        asked.came(usize::MAX);
+        assert_eq!(asked.outstanding(now), 0);
+    }
+
+    #[test]
+    fn a_request_that_was_lost_ends_by_itself_though_others_are_heard_of() {
+        let (mut asked, now) = (Asked::default(), Instant::now());
+        asked.note(10, now + Duration::from_secs(30));
+        asked.note(6, now + Duration::from_secs(60));
+
+        assert_eq!(asked.outstanding(now + Duration::from_secs(31)), 6);
     }
 }

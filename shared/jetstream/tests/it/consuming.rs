@@ -14,7 +14,10 @@ use jetstream::{
     subject::Durable,
 };
 use test_support::{NatsServer, eventually};
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{
+    sync::{Barrier, watch},
+    task::JoinHandle,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::broker;
@@ -57,14 +60,17 @@ async fn no_more_is_handled_at_once_than_there_are_places() {
 
     let pulling = pull(&broker, 5, Gate::default(), {
         let most = Arc::clone(&most);
+        // Nobody goes on before all five places are taken.
+        let together = Arc::new(Barrier::new(5));
         move |_| {
             let (under_way, most) = (Arc::clone(&under_way), Arc::clone(&most));
+            let together = Arc::clone(&together);
             async move {
                 most.fetch_max(
                     under_way.fetch_add(1, Ordering::SeqCst) + 1,
                     Ordering::SeqCst,
                 );
-                tokio::time::sleep(Duration::from_millis(2)).await;
+                together.wait().await;
                 under_way.fetch_sub(1, Ordering::SeqCst);
                 Settlement::Ack
             }
