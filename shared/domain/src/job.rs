@@ -2,16 +2,31 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     attempt::Trigger,
     event::{BodyHash, Event},
     matching::Match,
-    name::{EndpointId, EventId, EventName, JobId, OrganisationId},
+    name::{EndpointId, EventId, EventName, JobId, OrganisationId, RequestId},
     time::Timestamp,
 };
 
 /// How many shards the subjects of jobs have.
 pub const SHARDS: u8 = 64;
+
+/// What a failed attempt leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Run {
+    /// What the endpoint's retry policy says.
+    #[default]
+    Policy,
+    /// Nothing: a person asked for this one attempt.
+    Once,
+    /// The dead letter that the job was: a person asked for one attempt of it.
+    OnceOrDead,
+}
 
 /// A delivery job; its event's body travels beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +59,10 @@ pub struct Job {
     pub due: Option<Timestamp>,
     /// What causes the attempt.
     pub trigger: Trigger,
+    /// What a failure leads to.
+    pub run: Run,
+    /// The request that asked for this run, if a person did.
+    pub request: Option<RequestId>,
 }
 
 impl Job {
@@ -70,6 +89,24 @@ impl Job {
             hold: 0,
             due: None,
             trigger: Trigger::Auto,
+            run: Run::Policy,
+            request: None,
+        }
+    }
+
+    /// Returns the job as one attempt that a person asked for, due at once. With [`Run::Policy`] the
+    /// policy starts anew, its numbers go on.
+    #[must_use]
+    pub fn manual(&self, attempt: u32, run: Run, request: RequestId) -> Self {
+        Self {
+            attempt,
+            retry: 0,
+            hold: 0,
+            due: None,
+            trigger: Trigger::Manual,
+            run,
+            request: Some(request),
+            ..self.clone()
         }
     }
 
@@ -102,11 +139,22 @@ impl Job {
         self.due.map_or(Duration::ZERO, |due| due.since(now))
     }
 
+    /// Returns the id of the run that the attempt belongs to: the job's, with `:m:<request id>` behind
+    /// it if a person asked for it. An automatic run and an asked one may be alive at once under the
+    /// same numbers; the broker must not take one for the other.
+    #[must_use]
+    pub fn run_id(&self) -> String {
+        match &self.request {
+            None => self.id.as_str().to_owned(),
+            Some(request) => format!("{}:m:{request}", self.id),
+        }
+    }
+
     /// Returns the id under which the broker knows this attempt while it waits:
-    /// `<job id>:<attempt>:<hold>`.
+    /// `<run id>:<attempt>:<hold>`.
     #[must_use]
     pub fn waiting_id(&self) -> String {
-        format!("{}:{}:{}", self.id, self.attempt, self.hold)
+        format!("{}:{}:{}", self.run_id(), self.attempt, self.hold)
     }
 }
 
@@ -129,7 +177,7 @@ mod tests {
 
     use bytes::Bytes;
 
-    use super::{Job, shard};
+    use super::{Job, Run, shard};
     use crate::{
         attempt::Trigger, event::Event, matching::Match, name::EndpointId, time::Timestamp,
     };
@@ -163,6 +211,19 @@ mod tests {
         assert_eq!((held.attempt, held.retry, held.hold), (1, 0, 1));
         assert_eq!(held.waiting_id(), "evt-1:ep_1:1:1");
         assert_eq!(held.trigger, Trigger::Auto);
+    }
+
+    #[test]
+    fn a_manual_attempt_is_numbered_as_asked_and_due_at_once() {
+        let asked = job().next_retry(Timestamp::from_millis(6_000)).manual(
+            7,
+            Run::Once,
+            "r1".parse().unwrap(),
+        );
+
+        assert_eq!((asked.attempt, asked.retry, asked.due), (7, 0, None));
+        assert_eq!((asked.trigger, asked.run), (Trigger::Manual, Run::Once));
+        assert_eq!(asked.waiting_id(), "evt-1:ep_1:m:r1:7:0");
     }
 
     #[test]

@@ -53,6 +53,10 @@ pub type EventName = Name<EventNameRule>;
 pub type EndpointId = Name<EndpointIdRule>;
 /// The id of a delivery job: `<event id>:<endpoint id>`, with `:<replay id>` behind it for a replay.
 pub type JobId = Name<JobIdRule>;
+/// The id of a replay.
+pub type ReplayId = Name<ReplayIdRule>;
+/// The id of a request that asks for attempts of a job.
+pub type RequestId = Name<RequestIdRule>;
 
 /// The rule of [`OrganisationId`].
 #[derive(Debug)]
@@ -69,6 +73,14 @@ pub struct EndpointIdRule;
 /// The rule of [`JobId`].
 #[derive(Debug)]
 pub struct JobIdRule;
+
+/// The rule of [`ReplayId`].
+#[derive(Debug)]
+pub struct ReplayIdRule;
+
+/// The rule of [`RequestId`].
+#[derive(Debug)]
+pub struct RequestIdRule;
 
 impl Rule for OrganisationRule {
     const MUST: &'static str = "1 to 64 characters of A-Z a-z 0-9 _ -";
@@ -106,6 +118,22 @@ impl Rule for EndpointIdRule {
     }
 }
 
+impl Rule for ReplayIdRule {
+    const MUST: &'static str = "1 to 64 characters of A-Z a-z 0-9 _ -";
+
+    fn allows(text: &str) -> bool {
+        OrganisationRule::allows(text)
+    }
+}
+
+impl Rule for RequestIdRule {
+    const MUST: &'static str = "1 to 64 characters of A-Z a-z 0-9 _ -";
+
+    fn allows(text: &str) -> bool {
+        OrganisationRule::allows(text)
+    }
+}
+
 impl Rule for JobIdRule {
     const MUST: &'static str = "an event id and an endpoint id joined by a colon";
 
@@ -126,6 +154,15 @@ impl JobId {
     #[must_use]
     pub fn of(event: &EventId, endpoint: &EndpointId) -> Self {
         Self(Arc::from(format!("{event}:{endpoint}")), PhantomData)
+    }
+
+    /// Makes the id of the job that delivers an event to an endpoint once more, within a replay.
+    #[must_use]
+    pub fn of_replay(event: &EventId, endpoint: &EndpointId, replay: &ReplayId) -> Self {
+        Self(
+            Arc::from(format!("{event}:{endpoint}:{replay}")),
+            PhantomData,
+        )
     }
 }
 

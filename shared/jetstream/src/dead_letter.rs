@@ -28,7 +28,7 @@ pub fn dead_letter(
     }
     Outgoing {
         subject: names.dead(&job.organisation, &job.endpoint),
-        message_id: format!("{}:{}", job.id, job.attempt),
+        message_id: format!("{}:{}", job.run_id(), job.attempt),
         headers,
         payload: cargo.body.clone(),
     }

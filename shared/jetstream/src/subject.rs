@@ -117,16 +117,19 @@ pub enum Bucket {
     EventTypes,
     /// Which replicas live, and what they hold in memory.
     Replicas,
+    /// Replays, with how far they are.
+    Replays,
 }
 
 impl Bucket {
     /// All buckets.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Endpoints,
         Self::Tokens,
         Self::Health,
         Self::EventTypes,
         Self::Replicas,
+        Self::Replays,
     ];
 
     fn suffix(self) -> &'static str {
@@ -136,6 +139,7 @@ impl Bucket {
             Self::Health => "health",
             Self::EventTypes => "event_types",
             Self::Replicas => "replicas",
+            Self::Replays => "replays",
         }
     }
 }
@@ -226,7 +230,7 @@ impl Names {
             "{}.scheduled.{}.{}.{}.{}",
             self.prefix,
             shard(&job.endpoint),
-            job.id,
+            job.run_id(),
             job.attempt,
             job.hold
         )
@@ -242,6 +246,18 @@ impl Names {
     #[must_use]
     pub fn dead(&self, organisation: &OrganisationId, endpoint: &EndpointId) -> String {
         format!("{}.dead.{organisation}.{endpoint}", self.prefix)
+    }
+
+    /// Returns the subject of a signal about one of an organisation's endpoints.
+    #[must_use]
+    pub fn signal(&self, organisation: &OrganisationId, kind: &str) -> String {
+        format!("{}.signals.{organisation}.{kind}", self.prefix)
+    }
+
+    /// Returns the subject on which delivery is asked for a test send; no stream takes it.
+    #[must_use]
+    pub fn test_send(&self) -> String {
+        format!("{}.test-send", self.prefix)
     }
 
     /// Returns the subject of what an organisation sent and is no event; without a valid

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use domain::{
     attempt::Trigger,
     event::BodyHash,
-    job::Job,
-    name::{EndpointId, EventId, EventName, JobId, OrganisationId},
+    job::{Job, Run},
+    name::{EndpointId, EventId, EventName, JobId, OrganisationId, RequestId},
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
@@ -34,6 +34,10 @@ struct Form<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     due_at: Option<i64>,
     trigger: Trigger,
+    #[serde(default, skip_serializing_if = "is_policy")]
+    run: Run,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    request: Option<RequestId>,
 }
 
 /// Reads only the version, so that a newer form is told from a damaged one.
@@ -61,6 +65,8 @@ pub fn encode(job: &Job) -> String {
         hold: job.hold,
         due_at: job.due.map(Timestamp::millis),
         trigger: job.trigger,
+        run: job.run,
+        request: job.request.clone(),
     };
     #[expect(
         clippy::expect_used,
@@ -79,9 +85,19 @@ pub fn encode_next(next: &Job, previous: &str) -> String {
     else {
         return own;
     };
-    kept.remove("dueAt");
+    for optional in ["dueAt", "run", "request"] {
+        kept.remove(optional);
+    }
     kept.extend(fields);
     serde_json::Value::Object(kept).to_string()
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands fields by reference"
+)]
+fn is_policy(run: &Run) -> bool {
+    *run == Run::Policy
 }
 
 /// Reads a job's header.
@@ -119,12 +135,20 @@ pub fn decode(text: &str) -> Result<Job, DecodeError> {
         hold: form.hold,
         due: form.due_at.map(Timestamp::from_millis),
         trigger: form.trigger,
+        run: form.run,
+        request: form.request,
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use domain::{attempt::Trigger, event::BodyHash, job::Job, name::JobId, time::Timestamp};
+    use domain::{
+        attempt::Trigger,
+        event::BodyHash,
+        job::{Job, Run},
+        name::JobId,
+        time::Timestamp,
+    };
 
     use super::{decode, encode, encode_next};
     use crate::wire::DecodeError;
@@ -152,6 +176,17 @@ mod tests {
 
         assert!(text.contains("\"lane\":\"slow\""), "{text}");
         assert_eq!(decode(&text).unwrap(), next);
+    }
+
+    #[test]
+    fn what_a_manual_attempt_leads_to_travels_and_ends_with_it() {
+        let manual = job().manual(5, Run::OnceOrDead, "r1".parse().unwrap());
+        let text = encode(&manual);
+
+        assert!(text.contains("\"run\":\"once-or-dead\""), "{text}");
+        assert_eq!(decode(&text).unwrap(), manual);
+        let anew = manual.manual(6, Run::Policy, "r2".parse().unwrap());
+        assert_eq!(decode(&encode_next(&anew, &text)).unwrap(), anew);
     }
 
     #[test]
@@ -192,6 +227,8 @@ mod tests {
             hold: 3,
             due: Some(Timestamp::from_millis(6_000)),
             trigger: Trigger::Retry,
+            run: Run::Policy,
+            request: None,
         }
     }
 }

@@ -1,7 +1,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use domain::{attempt::Trigger, event::BodyHash, job::Job, time::Timestamp};
+use domain::{
+    attempt::Trigger,
+    event::BodyHash,
+    job::{Job, Run},
+    time::Timestamp,
+};
 use jetstream::{
     publisher::{Error, Publisher},
     retry_lane::{Cargo, Waiting, message},
@@ -117,6 +122,8 @@ fn job(hold: u32) -> Job {
         hold,
         due: Some(Timestamp::from_millis(now_ms() + 1_500)),
         trigger: Trigger::Retry,
+        run: Run::Policy,
+        request: None,
     }
 }
 
