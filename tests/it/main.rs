@@ -11,6 +11,7 @@ mod dev;
 mod drains;
 mod freshness;
 mod log_complete;
+mod outcomes;
 mod refuses_bad_config;
 mod retries;
 mod secrets;

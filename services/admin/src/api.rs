@@ -2,6 +2,7 @@
 
 mod config;
 mod log;
+mod replay;
 mod token;
 
 use std::{convert::Infallible, sync::Arc};
@@ -27,7 +28,8 @@ const BODY_MAX_BYTES: usize = 1024 * 1024;
 pub(crate) fn router(admin: Arc<Admin>, instruments: &Arc<Instruments>) -> Router {
     let all = config::routes(instruments)
         .merge(token::routes(instruments))
-        .merge(log::routes(instruments));
+        .merge(log::routes(instruments))
+        .merge(replay::routes(instruments));
     Router::new().nest("/api/v2/admin", all).with_state(admin)
 }
 

@@ -10,6 +10,7 @@ mod config;
 mod following;
 mod metrics;
 mod operator;
+mod replaying;
 mod saving;
 mod secrets;
 
@@ -22,7 +23,7 @@ use domain::time::Timestamp;
 use http_api::{auth::Guard, host::Parts};
 
 pub use crate::config::{Config, Settings};
-use crate::{following::Following, metrics::Instruments, saving::Configs};
+use crate::{following::Following, metrics::Instruments, replaying::Replaying, saving::Configs};
 
 /// The name of the service in logs, heartbeats and metrics.
 pub const SERVICE: &str = "admin";
@@ -34,6 +35,7 @@ struct Admin {
     following: Following,
     configs: Configs,
     store: AttemptStore,
+    replaying: Replaying,
 }
 
 /// Starts the service's tasks on the parts' shutdown, puts the operator's token in force, and returns
@@ -51,16 +53,16 @@ pub async fn start(
     operator::put_in_force(&settings.operator_token, &following)
         .await
         .context("put the operator token in force")?;
+    let instruments = Arc::new(Instruments::new(&parts.metrics));
+    let replaying = Replaying::start(parts, &following, &store, &instruments).await?;
     let admin = Admin {
         guard: Guard::new(Arc::clone(&following.tokens), following.lease.clone()),
         configs: Configs::new(settings, &following),
         following,
         store,
+        replaying,
     };
-    Ok(api::router(
-        Arc::new(admin),
-        &Arc::new(Instruments::new(&parts.metrics)),
-    ))
+    Ok(api::router(Arc::new(admin), &instruments))
 }
 
 /// Returns the time now.

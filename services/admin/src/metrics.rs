@@ -7,6 +7,7 @@ use telemetry::{Counter, KeyValue, Metrics};
 #[derive(Debug)]
 pub(crate) struct Instruments {
     requests: Counter<u64>,
+    replayed_jobs: Counter<u64>,
 }
 
 impl Instruments {
@@ -16,7 +17,15 @@ impl Instruments {
             .u64_counter("admin_requests")
             .with_description("Requests to the Admin API, by operation and class of status.")
             .build();
-        Self { requests }
+        let replayed_jobs = metrics
+            .meter()
+            .u64_counter("admin_replayed_jobs")
+            .with_description("Jobs made by replays.")
+            .build();
+        Self {
+            requests,
+            replayed_jobs,
+        }
     }
 
     /// Counts an answer.
@@ -32,5 +41,10 @@ impl Instruments {
             KeyValue::new("status", class),
         ];
         self.requests.add(1, &labels);
+    }
+
+    /// Counts jobs that a replay made.
+    pub(crate) fn replayed(&self, jobs: u64) {
+        self.replayed_jobs.add(jobs, &[]);
     }
 }

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use domain::{
+    asked_wait::asked_wait,
     attempt::{AttemptRecord, BodyEncoding, RESPONSE_BODY_KEPT_BYTES, RESPONSE_HEADERS_KEPT_BYTES},
     endpoint::Method,
     job::Job,
@@ -56,7 +57,8 @@ pub(crate) async fn execute(
     let clock = Instant::now();
     let reply = send(client, target, headers, body).await;
     let duration_ms = u32::try_from(clock.elapsed().as_millis()).unwrap_or(u32::MAX);
-    let outcome = classify(exchange(&reply));
+    let answered_at = Timestamp::from_millis(lifecycle::clock::now_ms());
+    let outcome = classify(exchange(&reply, answered_at));
     let (response_body, encoding) = kept_body(target, &reply);
     let record = AttemptRecord {
         id: lifecycle::entropy::uuid_v7(),
@@ -131,17 +133,18 @@ fn method(method: Method) -> http::Method {
 }
 
 /// Puts what came back into the form that decisions are made on.
-fn exchange(reply: &Reply) -> Exchange {
-    match (&reply.failure, reply.status) {
-        (Some(failure), _) => Err(failure.clone()),
-        (None, Some(status)) => Ok(Answer {
+fn exchange(reply: &Reply, now: Timestamp) -> Exchange {
+    match (reply.status, &reply.failure) {
+        (Some(status), failure) => Ok(Answer {
             status,
-            asked_wait: None,
+            asked_wait: asked_wait(&reply.headers, now),
             non_retryable: reply
                 .headers
                 .get("upstash-nonretryable-error")
                 .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true")),
+            broke_off: failure.clone(),
         }),
+        (None, Some(failure)) => Err(failure.clone()),
         (None, None) => Err(Failure {
             kind: ErrorKind::Protocol,
             message: "no answer and no reason".to_owned(),

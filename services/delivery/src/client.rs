@@ -7,7 +7,7 @@ use domain::{
     destination::Policy,
     outcome::{ErrorKind, Failure},
 };
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Request, Response, uri::Scheme};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper_rustls::HttpsConnector;
@@ -24,8 +24,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const IDLE: Duration = Duration::from_secs(30);
 /// The most unused connections per host.
 const IDLE_PER_HOST: usize = 256;
-/// The most bytes of an answer that are read.
+/// The most bytes of an answer's body that are read.
 const READ_LIMIT_BYTES: usize = 64 * 1024;
+/// The most bytes that an answer's status line and headers may have.
+const HEAD_LIMIT_BYTES: u32 = 64 * 1024;
 
 /// Sends requests; cheap to clone.
 #[derive(Debug, Clone)]
@@ -41,7 +43,7 @@ pub(crate) struct Reply {
     /// The headers, if they came.
     pub(crate) headers: HeaderMap,
     /// The body, as much of it as was read.
-    pub(crate) body: Bytes,
+    pub(crate) body: BytesMut,
     /// Whether there was more of it.
     pub(crate) is_cut: bool,
     /// Why it is not complete.
@@ -61,11 +63,14 @@ impl Client {
             .enable_http1()
             .enable_http2()
             .wrap_connector(http);
+        let head_limit = usize::try_from(HEAD_LIMIT_BYTES)?;
         #[expect(
             clippy::disallowed_methods,
             reason = "delivery is where requests go out"
         )]
         let pooled = Pooled::builder(TokioExecutor::new())
+            .http1_max_buf_size(head_limit)
+            .http2_max_header_list_size(HEAD_LIMIT_BYTES)
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(IDLE_PER_HOST)
             .pool_timer(TokioTimer::new())
@@ -77,22 +82,21 @@ impl Client {
     /// Sends a request and reads the answer, all within `timeout`.
     pub(crate) async fn send(&self, request: Request<Full<Bytes>>, timeout: Duration) -> Reply {
         let mut reply = Reply::default();
+        let is_https = request.uri().scheme() == Some(&Scheme::HTTPS);
         let exchange = async {
             let response = self
                 .pooled
                 .request(request)
                 .await
-                .map_err(|error| failure(&error))?;
+                .map_err(|error| failure(&error, is_https))?;
             read(response, &mut reply).await
         };
         let failed = match tokio::time::timeout(timeout, exchange).await {
             Ok(Ok(())) => None,
             Ok(Err(failure)) => Some(failure),
-            Err(_elapsed) => Some(Failure {
-                kind: ErrorKind::Timeout,
-                message: format!("no complete answer within {} ms", timeout.as_millis()),
-            }),
+            Err(_elapsed) => Some(late(&reply, timeout)),
         };
+        reply.is_cut |= failed.is_some();
         reply.failure = failed;
         reply
     }
@@ -103,31 +107,36 @@ async fn read(response: Response<Incoming>, reply: &mut Reply) -> Result<(), Fai
     let (parts, mut body) = response.into_parts();
     reply.status = Some(parts.status.as_u16());
     reply.headers = parts.headers;
-    let mut read = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let frame = match frame {
-            Ok(frame) => frame,
-            Err(error) => {
-                reply.body = read.freeze();
-                reply.is_cut = true;
-                return Err(Failure {
-                    kind: ErrorKind::Body,
-                    message: format!("answer broke off: {}", innermost(&error)),
-                });
-            }
-        };
+        let frame = frame.map_err(|error| Failure {
+            kind: ErrorKind::Body,
+            message: format!("answer broke off: {}", innermost(&error)),
+        })?;
         let Some(data) = frame.data_ref() else {
             continue;
         };
-        let room = READ_LIMIT_BYTES.saturating_sub(read.len());
-        read.extend_from_slice(data.get(..room).unwrap_or(data));
+        let room = READ_LIMIT_BYTES.saturating_sub(reply.body.len());
+        reply
+            .body
+            .extend_from_slice(data.get(..room).unwrap_or(data));
         if data.len() >= room {
             reply.is_cut = true;
             break;
         }
     }
-    reply.body = read.freeze();
     Ok(())
+}
+
+/// Says what had not come when the time was over.
+fn late(reply: &Reply, timeout: Duration) -> Failure {
+    let missing = match reply.status {
+        Some(_) => "no complete answer",
+        None => "no answer",
+    };
+    Failure {
+        kind: ErrorKind::Timeout,
+        message: format!("{missing} within {} ms", timeout.as_millis()),
+    }
 }
 
 /// TLS with the system's roots, or those that are built in where the system has none.
@@ -146,16 +155,35 @@ fn tls() -> anyhow::Result<rustls::ClientConfig> {
 }
 
 /// Tells what kind of failure an error of the client is, by the types in its chain.
-fn failure(error: &hyper_util::client::legacy::Error) -> Failure {
-    let kind = kind_of(error).unwrap_or(if error.is_connect() {
+fn failure(error: &hyper_util::client::legacy::Error, is_https: bool) -> Failure {
+    let is_connect = error.is_connect();
+    let kind = kind_of(error).unwrap_or(if is_connect {
         ErrorKind::Connect
     } else {
         ErrorKind::Protocol
     });
-    Failure {
-        kind,
-        message: innermost(error),
-    }
+    let (kind, message) = if is_connect && kind == ErrorKind::Timeout {
+        let bound = CONNECT_TIMEOUT.as_millis();
+        (kind, format!("no connection within {bound} ms"))
+    } else if is_connect && is_https && kind == ErrorKind::Connect && was_cut_off(error) {
+        // Nothing can end before it is there, so it is the handshake that was cut off.
+        let message = format!("TLS handshake broke off: {}", innermost(error));
+        (ErrorKind::Tls, message)
+    } else {
+        (kind, innermost(error))
+    };
+    Failure { kind, message }
+}
+
+/// Returns whether a connection that had been made was ended by the other side.
+fn was_cut_off(error: &(dyn StdError + 'static)) -> bool {
+    let of_this = error.downcast_ref::<io::Error>().is_some_and(|io| {
+        matches!(
+            io.kind(),
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset
+        )
+    });
+    of_this || error.source().is_some_and(was_cut_off)
 }
 
 /// Walks an error's chain, and into I/O errors, which hide their cause from it.

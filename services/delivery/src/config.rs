@@ -1,20 +1,31 @@
 //! What the service is configured with.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use config::{Common, Faults, Reader, Source, parse};
 use domain::destination::Policy;
 use jetstream::sealing::Keyring;
 
+const DAY: Duration = Duration::from_secs(86_400);
+
 /// The service's own settings.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// How many jobs of each lane may be under way at once.
-    pub places: usize,
+    /// What has a default everywhere.
+    pub limits: Limits,
     /// Opens secrets.
     pub keyring: Arc<Keyring>,
     /// Which addresses may be called.
     pub destinations: Arc<Policy>,
+}
+
+/// The settings that have a default everywhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// How many jobs of each lane may be under way at once.
+    pub places: usize,
+    /// After how long of nothing but failures an endpoint is disabled; `None` is never.
+    pub disable_after: Option<Duration>,
 }
 
 /// Everything that the process is configured with.
@@ -26,9 +37,18 @@ pub struct Config {
     pub settings: Settings,
 }
 
-/// Reads how many jobs of each lane may be under way at once.
-pub fn places(reader: &mut Reader<'_>) -> usize {
-    reader.or_default("DELIVERY_PLACES", 1_024, parse::integer(1..=20_000))
+impl Limits {
+    /// Reads the limits.
+    pub fn read(reader: &mut Reader<'_>) -> Self {
+        let span = parse::span(Duration::from_secs(1));
+        Self {
+            places: reader.or_default("DELIVERY_PLACES", 1_024, parse::integer(1..=20_000)),
+            disable_after: reader.or_default("DISABLE_AFTER", Some(5 * DAY), |text| match text {
+                "never" => Ok(None),
+                span_text => span(span_text).map(Some),
+            }),
+        }
+    }
 }
 
 impl Config {
@@ -51,10 +71,10 @@ impl Config {
                 })
             })
         };
-        let places = places(&mut reader);
+        let limits = Limits::read(&mut reader);
         reader.finish(|| {
             let settings = Settings {
-                places,
+                limits,
                 keyring: Arc::new(keyring?),
                 destinations: Arc::new(destinations),
             };

@@ -7,10 +7,13 @@
 mod attempt;
 mod client;
 mod config;
+mod health;
 mod metrics;
+mod peers;
 mod recorder;
 mod resolver;
 mod targets;
+mod traffic;
 mod worker;
 
 use std::sync::Arc;
@@ -21,16 +24,19 @@ use jetstream::{
     bucket,
     consumer::Gate,
     endpoint_bucket::{EndpointBucket, Endpoints},
-    presence::Lease,
+    presence::Presence,
     publisher::Publisher,
     subject::Durable,
 };
 
-pub use crate::config::{Config, Settings, places};
+pub use crate::config::{Config, Limits, Settings};
 use crate::{
     client::Client,
+    health::Keeper,
     metrics::Instruments,
+    peers::Peers,
     targets::Targets,
+    traffic::Traffic,
     worker::{Crowd, Worker},
 };
 
@@ -48,7 +54,12 @@ pub async fn start(settings: &Settings, parts: &Parts) -> anyhow::Result<()> {
         metrics,
         ..
     } = parts;
-    let (targets, lease) = targets(settings, parts).await?;
+    let (targets, presence) = targets(settings, parts).await?;
+    let peers = Peers::start(parts, presence.instance())
+        .await
+        .context("follow the replicas")?;
+    let lease = parts.keep_present("endpoints", presence);
+    let limits = settings.limits;
     let publisher = Publisher::new(broker);
     let instruments = Arc::new(Instruments::new(metrics));
     let (recorder, recording) = recorder::start(parts, &publisher, &instruments);
@@ -62,6 +73,10 @@ pub async fn start(settings: &Settings, parts: &Parts) -> anyhow::Result<()> {
         "crowd",
         crowd.clone().watch(broker.clone(), shutdown.draining()),
     );
+    let keeper = Keeper::start(parts, &publisher, &instruments, limits.disable_after).await?;
+    let traffic = Arc::new(Traffic::new(limits.places, peers, Arc::clone(&keeper)));
+    let timing = Arc::clone(&traffic).keep_time(shutdown.draining());
+    shutdown.spawn_infallible("traffic", timing);
     let gate = Gate::default().under(lease).and(publisher.flowing());
     let worker = Arc::new(Worker {
         broker: broker.clone(),
@@ -71,10 +86,12 @@ pub async fn start(settings: &Settings, parts: &Parts) -> anyhow::Result<()> {
         client: Client::new(&settings.destinations).context("make the HTTP client")?,
         instruments,
         crowd,
+        traffic,
+        keeper,
     });
     // First attempts and retries have places of their own, so that neither can take the other's.
     for durable in [Durable::Delivery, Durable::DeliveryRetries] {
-        let pull = parts.pull(durable, settings.places, gate.clone());
+        let pull = parts.pull(durable, limits.places, gate.clone());
         let (broker, worker) = (broker.clone(), Arc::clone(&worker));
         shutdown.spawn(durable.name(), async move {
             pull.run(&broker, move |delivery| {
@@ -88,8 +105,8 @@ pub async fn start(settings: &Settings, parts: &Parts) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Follows the endpoints; returns them as targets, and the lease under which they are up to date.
-async fn targets(settings: &Settings, parts: &Parts) -> anyhow::Result<(Targets, Lease)> {
+/// Follows the endpoints; returns them as targets, and the heartbeat that says how far they are known.
+async fn targets(settings: &Settings, parts: &Parts) -> anyhow::Result<(Targets, Presence)> {
     let Parts {
         broker, shutdown, ..
     } = parts;
@@ -101,6 +118,5 @@ async fn targets(settings: &Settings, parts: &Parts) -> anyhow::Result<(Targets,
         bucket::follow(bucket.bucket(), Arc::clone(&endpoints), shutdown.draining());
     shutdown.spawn_infallible("endpoints watch", following);
     let presence = parts.presence(SERVICE).await?.endpoints(followed);
-    let lease = parts.keep_present("endpoints", presence);
-    Ok((Targets::new(endpoints, bucket, settings), lease))
+    Ok((Targets::new(endpoints, bucket, settings), presence))
 }

@@ -1,9 +1,7 @@
 //! What delivery counts. No label takes an unbounded set of values.
 
-use domain::{job::Job, retry::Reason};
+use domain::{attempt::AttemptRecord, flow::Parked, health::State, job::Job, retry::Reason};
 use telemetry::{Counter, Histogram, KeyValue, Metrics, UpDownCounter};
-
-use crate::attempt::Attempted;
 
 /// Seconds, from what loopback takes to what a time-out allows.
 const SECONDS: [f64; 14] = [
@@ -17,6 +15,8 @@ pub(crate) struct Instruments {
     duration: Histogram<f64>,
     latency: Histogram<f64>,
     dead_letters: Counter<u64>,
+    parked: Counter<u64>,
+    health_changes: Counter<u64>,
     in_flight: UpDownCounter<i64>,
     batch: Histogram<u64>,
 }
@@ -55,6 +55,14 @@ impl Instruments {
                 .u64_counter("delivery_dead_letters")
                 .with_description("Jobs given up, by reason.")
                 .build(),
+            parked: meter
+                .u64_counter("delivery_parked")
+                .with_description("Jobs parked because they might not start, by reason.")
+                .build(),
+            health_changes: meter
+                .u64_counter("delivery_health_changes")
+                .with_description("Changes of endpoints' health, by the state that they led to.")
+                .build(),
             in_flight: meter
                 .i64_up_down_counter("delivery_in_flight")
                 .with_description("Attempts under way.")
@@ -74,8 +82,7 @@ impl Instruments {
     }
 
     /// Counts an attempt that was made.
-    pub(crate) fn attempted(&self, job: &Job, attempted: &Attempted) {
-        let record = &attempted.record;
+    pub(crate) fn attempted(&self, job: &Job, record: &AttemptRecord) {
         let outcome = record.error_kind.map_or("accepted", |kind| kind.as_str());
         self.attempts.add(1, &[KeyValue::new("outcome", outcome)]);
         let seconds = f64::from(record.duration_ms) / 1_000.0;
@@ -90,6 +97,21 @@ impl Instruments {
     pub(crate) fn given_up(&self, reason: Reason) {
         self.dead_letters
             .add(1, &[KeyValue::new("reason", reason.as_str())]);
+    }
+
+    /// Counts a job that was parked.
+    pub(crate) fn parked(&self, why: Parked) {
+        self.parked.add(1, &[KeyValue::new("reason", why.as_str())]);
+    }
+
+    /// Counts a change of an endpoint's health.
+    pub(crate) fn health_changes(&self, state: State) {
+        let state = match state {
+            State::Closed => "closed",
+            State::Open => "open",
+            State::Disabled => "disabled",
+        };
+        self.health_changes.add(1, &[KeyValue::new("state", state)]);
     }
 
     /// Counts a batch of records.

@@ -1,4 +1,4 @@
-//! Attempt records on their way to the log writer: many in one message.
+//! Records of attempts and states on their way to the log writer: many in one message.
 //!
 //! A job is acknowledged only when the batch that holds its record is stored. When `ATTEMPTS` is
 //! four fifths full, records go without the bodies of answers; when it is full, nothing more is sent:
@@ -14,14 +14,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use domain::{attempt::AttemptRecord, batch::Limits};
+use domain::{attempt::AttemptRecord, batch::Limits, job_state::StateRecord};
 use http_api::host::Parts;
 use jetstream::{
     Broker,
     batcher::{self, Batcher, Dropped},
     publisher::{Outgoing, Publisher},
     subject::Stream,
-    wire::attempts::{self, Encoder},
+    wire::attempts::{Encoder, Entry},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -41,7 +41,7 @@ const SHED_ABOVE: f64 = 0.8;
 /// Takes records; cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Recorder {
-    batcher: Batcher<Vec<u8>>,
+    batcher: Batcher<Entry>,
     /// The most bytes of a record.
     room: usize,
     sheds: Arc<AtomicBool>,
@@ -64,7 +64,7 @@ pub(crate) fn start(
     let subject = parts.broker.names.attempts();
     let abort = parts.shutdown.abort();
     let (publisher, instruments) = (publisher.clone(), Arc::clone(instruments));
-    let recording = batches.run(BATCHES_AT_ONCE, move |records: Vec<Vec<u8>>| {
+    let recording = batches.run(BATCHES_AT_ONCE, move |records: Vec<Entry>| {
         instruments.batch(records.len());
         let mut encoder = Encoder::default();
         records.iter().for_each(|record| encoder.push(record));
@@ -94,22 +94,31 @@ pub(crate) fn start(
 }
 
 impl Recorder {
-    /// Stores a record; returns when the broker has it.
+    /// Stores the record of an attempt; returns when the broker has it.
     pub(crate) async fn record(&self, mut record: AttemptRecord) -> Result<(), Dropped> {
         if self.sheds.load(Ordering::Relaxed) {
             record.response_body = None;
             record.response_body_encoding = None;
         }
-        let mut bytes = attempts::record(&record);
-        if bytes.len() > self.room {
+        let mut entry = Entry::attempt(&record);
+        if entry.bytes() > self.room {
             // On a broker with little room the record itself matters more than what it quotes.
             record.response_body = None;
             record.response_headers = None;
             record.request_headers.clear();
-            bytes = attempts::record(&record);
+            entry = Entry::attempt(&record);
         }
-        let size = bytes.len();
-        self.batcher.store(bytes, size).await
+        self.store(entry).await
+    }
+
+    /// Stores the record of a state; returns when the broker has it.
+    pub(crate) async fn state(&self, record: StateRecord) -> Result<(), Dropped> {
+        self.store(Entry::state(&record)).await
+    }
+
+    async fn store(&self, entry: Entry) -> Result<(), Dropped> {
+        let size = entry.bytes();
+        self.batcher.store(entry, size).await
     }
 
     /// Watches the fill of `ATTEMPTS` until `stop`.

@@ -1,4 +1,4 @@
-//! One job: attempt → record → what follows → settle, in that order.
+//! One job: admission → attempt → record → what follows → settle, in that order.
 
 use std::{
     sync::{
@@ -9,8 +9,11 @@ use std::{
 };
 
 use domain::{
+    dispatch::{self, Follow, Step},
+    flow::Parked,
     job::Job,
-    retry::{Decision, Reason},
+    job_state::{JobState, StateRecord},
+    retry::Reason,
     time::Timestamp,
 };
 use jetstream::{
@@ -25,18 +28,21 @@ use jetstream::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    attempt,
+    attempt::{self, Attempted},
     client::Client,
+    health::{Ended, Keeper},
     metrics::Instruments,
     recorder::Recorder,
-    targets::{NoTarget, Targets},
+    targets::{NoTarget, Target, Targets},
+    traffic::{Admission, Pass, Traffic},
 };
 
 /// How long a job waits when what follows from it can't be stored.
 const PAUSE: Duration = Duration::from_secs(5);
-/// How long a job is parked at first; each further time twice as long, up to ten minutes.
-const PARKED: Duration = Duration::from_secs(5);
-const PARKED_DOUBLINGS: u32 = 7;
+/// How long a job is parked at first for want of something of ours; each further time twice as long, up
+/// to ten minutes.
+const UNUSABLE: Duration = Duration::from_secs(5);
+const UNUSABLE_DOUBLINGS: u32 = 7;
 /// How often the crowd on the retry lane is counted.
 const COUNT_EVERY: Duration = Duration::from_secs(1);
 
@@ -50,6 +56,8 @@ pub(crate) struct Worker {
     pub(crate) client: Client,
     pub(crate) instruments: Arc<Instruments>,
     pub(crate) crowd: Crowd,
+    pub(crate) traffic: Arc<Traffic>,
+    pub(crate) keeper: Arc<Keeper>,
 }
 
 impl Worker {
@@ -67,80 +75,100 @@ impl Worker {
             previous: Some(text.to_owned()),
         };
         let now = now();
-        let remaining = job.remaining(now);
-        if !remaining.is_zero() {
-            // It came early; a wait of less than the clock's grain would come back at once.
-            return Settlement::NakAfter(remaining.max(Duration::from_millis(1)));
+        match dispatch::step(&job, now, delivery.deliveries, POISON_DELIVERIES) {
+            Step::Early(remaining) => Settlement::NakAfter(remaining),
+            Step::Poison => self.give_up(&job, &cargo, Reason::Poison, None).await,
+            Step::Due => self.deliver(job, cargo, now).await,
         }
-        if delivery.deliveries > POISON_DELIVERIES {
-            return self.give_up(&job, &cargo, Reason::Poison, None).await;
-        }
-        self.deliver(job, cargo, now).await
     }
 
-    /// Makes the attempt that is due.
+    /// Makes the attempt that is due, if its endpoint may have it now.
     async fn deliver(&self, job: Job, cargo: Cargo, now: Timestamp) -> Settlement {
         let target = match self.targets.of(&job, now).await {
             Ok(target) => target,
             Err(NoTarget::Never(reason)) => return self.give_up(&job, &cargo, reason, None).await,
             Err(NoTarget::NotNow(reason)) => {
                 tracing::error!(reason, endpoint.id = %job.endpoint, "endpoint can't be used");
-                return self.park(&job, &cargo).await;
+                let wait = UNUSABLE * 2_u32.pow(job.hold.min(UNUSABLE_DOUBLINGS));
+                return self.park(&job, &cargo, wait, Parked::Unusable).await;
             }
         };
+        match self.traffic.admit(&target, &job).await {
+            Admission::Start(pass) => self.attempt(&job, &cargo, &target, pass).await,
+            Admission::Park { wait, why } => self.park(&job, &cargo, wait, why).await,
+        }
+    }
+
+    /// Makes an attempt, records it, and does what follows from it.
+    async fn attempt(&self, job: &Job, cargo: &Cargo, target: &Target, pass: Pass) -> Settlement {
         let under_way = self.instruments.attempt_begins();
-        let attempted =
-            attempt::execute(&self.client, &target, &job, &cargo.body, &cargo.trace).await;
+        let Attempted {
+            outcome,
+            mut record,
+        } = attempt::execute(&self.client, target, job, &cargo.body, &cargo.trace).await;
         drop(under_way);
-        self.instruments.attempted(&job, &attempted);
-        let decision = target.endpoint.retry_policy.decide(
-            target.endpoint.max_retries(),
-            job.retry,
-            &attempted.outcome,
-            lifecycle::entropy::unit(),
-        );
-        let error = attempted.record.error_message.clone();
-        let mut record = attempted.record;
-        let due = match decision {
-            Decision::RetryAfter(wait) => Some(self::now().after(wait)),
-            Decision::Delivered | Decision::DeadLetter(_) => None,
-        };
-        record.next_attempt_at = due;
+        let is_probe = pass.is_probe;
+        pass.ended(&outcome);
+        self.instruments.attempted(job, &record);
+        let (policy, max_retries) = (&target.endpoint.retry_policy, target.endpoint.max_retries());
+        let jitter = lifecycle::entropy::unit();
+        let follow = dispatch::follow(job, (policy, max_retries), &outcome, now(), jitter);
+        self.keeper
+            .ended(Ended {
+                job,
+                target,
+                outcome: &outcome,
+                is_gone: follow == Follow::DeadLetter(Reason::Gone),
+                is_probe,
+            })
+            .await;
+        if let Follow::Retry(next) = &follow {
+            record.next_attempt_at = next.due;
+            if let Some(note) = policy.delay_note(job.retry, &outcome) {
+                record.error_message = record
+                    .error_message
+                    .map(|message| format!("{message} ({note})"));
+            }
+        }
+        let error = record.error_message.clone();
         if self.recorder.record(record).await.is_err() {
             // The process is stopping, and the broker hands the job to another one.
             return Settlement::NakAfter(Duration::ZERO);
         }
-        match (decision, due) {
-            (Decision::Delivered, _) => Settlement::Ack,
-            (Decision::RetryAfter(wait), due) => self.put_off(&job, &cargo, wait, due).await,
-            (Decision::DeadLetter(reason), _) => {
-                self.give_up(&job, &cargo, reason, error.as_deref()).await
-            }
+        match follow {
+            Follow::Delivered | Follow::Nothing => Settlement::Ack,
+            Follow::Retry(next) => self.wait(&next, cargo).await,
+            Follow::DeadLetter(reason) => self.give_up(job, cargo, reason, error.as_deref()).await,
         }
     }
 
-    /// Puts the next attempt into its wait, then lets go of this one.
-    async fn put_off(
-        &self,
-        job: &Job,
-        cargo: &Cargo,
-        wait: Duration,
-        due: Option<Timestamp>,
-    ) -> Settlement {
-        let next = job.next_retry(due.unwrap_or_else(now));
-        self.wait(&next, cargo, wait).await
-    }
-
-    /// Parks a job that can't be attempted now for want of something of ours: the same attempt, later.
-    async fn park(&self, job: &Job, cargo: &Cargo) -> Settlement {
-        let wait = PARKED * 2_u32.saturating_pow(job.hold.min(PARKED_DOUBLINGS));
-        self.wait(&job.held(now().after(wait)), cargo, wait).await
+    /// Parks a job that can't be attempted now: the same attempt, later.
+    async fn park(&self, job: &Job, cargo: &Cargo, wait: Duration, why: Parked) -> Settlement {
+        self.instruments.parked(why);
+        let next = if wait.is_zero() {
+            job.forwarded()
+        } else {
+            job.held(now().after(wait))
+        };
+        let settlement = self.wait(&next, cargo).await;
+        // What a person wants to see is that it waits, not how often it was looked at.
+        let is_first = job.hold == 0 || job.due.is_none();
+        if settlement == Settlement::Ack && is_first && !wait.is_zero() {
+            let state = state(&next, JobState::Parked, why.as_str(), next.due);
+            return self.recorded(state).await;
+        }
+        settlement
     }
 
     /// Stores a job that waits. A broker that refuses its schedule takes it into the retry lane.
-    async fn wait(&self, job: &Job, cargo: &Cargo, wait: Duration) -> Settlement {
+    async fn wait(&self, job: &Job, cargo: &Cargo) -> Settlement {
         let names = &self.broker.names;
+        let wait = job.remaining(now());
         let waiting = retry_lane::choose(wait, self.crowd.count(), self.broker.keeps_schedules());
+        if waiting == Waiting::Full {
+            tracing::error!(job.id = %job.id, "too many jobs wait on this broker");
+            return self.give_up(job, cargo, Reason::Backlog, None).await;
+        }
         let message = retry_lane::message(names, job, cargo, waiting);
         match self.publisher.publish_until_stored(message).await {
             Ok(_) => Settlement::Ack,
@@ -168,8 +196,22 @@ impl Worker {
             reason = reason.as_str(),
             "job given up"
         );
-        self.finish_with(dead_letter(&self.broker.names, job, cargo, reason, error))
-            .await
+        let letter = dead_letter(&self.broker.names, job, cargo, reason, error);
+        match self.finish_with(letter).await {
+            Settlement::Ack => {
+                self.recorded(state(job, JobState::Dead, reason.as_str(), None))
+                    .await
+            }
+            settlement @ Settlement::NakAfter(_) => settlement,
+        }
+    }
+
+    /// Records a state; only then may the job be acknowledged.
+    async fn recorded(&self, state: StateRecord) -> Settlement {
+        match self.recorder.state(state).await {
+            Ok(()) => Settlement::Ack,
+            Err(_dropped) => Settlement::NakAfter(Duration::ZERO),
+        }
     }
 
     /// Puts aside what is no job at all.
@@ -222,6 +264,31 @@ impl Crowd {
             () = stop.cancelled() => {}
             () = watching => {}
         }
+    }
+}
+
+/// Makes the record of what happened to a job without an attempt.
+fn state(
+    job: &Job,
+    state: JobState,
+    reason: &str,
+    next_attempt_at: Option<Timestamp>,
+) -> StateRecord {
+    StateRecord {
+        id: lifecycle::entropy::uuid_v7(),
+        organisation_id: job.organisation.clone(),
+        webhook_config_id: job.endpoint.clone(),
+        job_id: job.id.clone(),
+        event_id: job.event.clone(),
+        event_category: job.category.clone(),
+        event_sub_category: job.name.clone(),
+        body_hash: job.body_hash,
+        attempt: job.attempt,
+        trigger: job.trigger,
+        state,
+        reason: Some(reason.to_owned()),
+        next_attempt_at,
+        created_at: now(),
     }
 }
 

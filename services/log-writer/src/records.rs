@@ -1,17 +1,20 @@
-//! Attempt records: batches from the broker, gathered into larger writes.
+//! Records of attempts and states: batches from the broker, gathered into larger writes.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
 use attempt_store::AttemptStore;
 use bytes::Bytes;
-use domain::{attempt::AttemptRecord, batch::Limits};
+use domain::batch::Limits;
 use jetstream::{
     Broker,
     batcher::{self, Batcher},
     consumer::{Delivery, NEWER_PAUSE, Settlement},
     dead_letter::{Rejection, rejection},
     publisher::Publisher,
-    wire::{DecodeError, attempts},
+    wire::{
+        DecodeError,
+        attempts::{self, Decoded},
+    },
 };
 
 use crate::{
@@ -33,7 +36,7 @@ const WRITES_AT_ONCE: usize = 2;
 pub(crate) struct Records {
     broker: Broker,
     publisher: Publisher,
-    batcher: Batcher<Vec<AttemptRecord>>,
+    batcher: Batcher<Decoded>,
 }
 
 /// Makes the intake, and the task that writes.
@@ -45,17 +48,25 @@ pub(crate) fn start(
 ) -> (Records, impl Future<Output = ()> + use<>) {
     let (batcher, batches) = batcher::new(LIMITS);
     let (store, patience, instruments) = (store.clone(), patience.clone(), Arc::clone(instruments));
-    let writing = batches.run(WRITES_AT_ONCE, move |messages: Vec<Vec<AttemptRecord>>| {
+    let writing = batches.run(WRITES_AT_ONCE, move |messages: Vec<Decoded>| {
         let (store, patience, instruments) =
             (store.clone(), patience.clone(), Arc::clone(&instruments));
         async move {
-            let records: Vec<AttemptRecord> = messages.into_iter().flatten().collect();
+            let (mut attempts, mut states) = (Vec::new(), Vec::new());
+            for message in messages {
+                attempts.extend(message.records);
+                states.extend(message.states);
+            }
             let timer = instruments.write_begins("records");
-            let Some(written) = patience.write(|| store.write(&records)).await else {
+            let Some(written) = patience.write(|| store.write(&attempts)).await else {
                 return false;
             };
-            timer.written(records.len());
             report_refused("attempt record", &written);
+            let Some(written) = patience.write(|| store.write_states(&states)).await else {
+                return false;
+            };
+            report_refused("state record", &written);
+            timer.written(attempts.len() + states.len());
             true
         }
     });
@@ -70,7 +81,7 @@ pub(crate) fn start(
 impl Records {
     /// Handles one message of the attempts stream.
     pub(crate) async fn handle(&self, delivery: Delivery) -> Settlement {
-        let decoded = match attempts::decode(&delivery.payload) {
+        let mut decoded = match attempts::decode(&delivery.payload) {
             Ok(decoded) => decoded,
             Err(DecodeError::Newer(_)) => return Settlement::NakAfter(NEWER_PAUSE),
             Err(DecodeError::Malformed(reason)) => {
@@ -79,7 +90,8 @@ impl Records {
                     .await;
             }
         };
-        for (at, (text, reason)) in decoded.unreadable.into_iter().enumerate() {
+        let unreadable = std::mem::take(&mut decoded.unreadable);
+        for (at, (text, reason)) in unreadable.into_iter().enumerate() {
             let aside = self
                 .put_aside(&delivery, at, &Bytes::from(text), &reason)
                 .await;
@@ -87,11 +99,7 @@ impl Records {
                 return aside;
             }
         }
-        match self
-            .batcher
-            .store(decoded.records, delivery.payload.len())
-            .await
-        {
+        match self.batcher.store(decoded, delivery.payload.len()).await {
             Ok(()) => Settlement::Ack,
             Err(batcher::Dropped) => Settlement::NakAfter(Duration::ZERO),
         }
@@ -108,7 +116,7 @@ impl Records {
         tracing::error!(
             reason,
             sequence = delivery.sequence,
-            "attempt record is not readable"
+            "record is not readable"
         );
         let rejected = Rejection {
             organisation: None,

@@ -68,7 +68,7 @@ async fn serve(mut config: DevConfig, arguments: Arguments) -> anyhow::Result<()
             .context("open the attempt store")?;
         fan_out::start(&config.fan_out, &parts).await?;
         let delivery = delivery::Settings {
-            places: config.delivery_places,
+            limits: config.delivery,
             keyring: Arc::clone(&keyring),
             destinations: Arc::clone(&config.destinations),
         };

@@ -74,7 +74,7 @@ pub enum Order {
 /// The place of one record in the order of all.
 ///
 /// Its text is opaque to clients: it is printed by [`Display`](fmt::Display) and read by [`Cursor::parse`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor {
     pub(crate) created_at: Timestamp,
     pub(crate) id: String,

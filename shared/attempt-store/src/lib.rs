@@ -1,4 +1,5 @@
-//! The log of attempts and the archive of event bodies, in PostgreSQL or SQLite.
+//! The log of attempts and of what else became of jobs, and the archive of event bodies, in PostgreSQL or
+//! SQLite.
 //!
 //! **Invariant:** nothing outside this crate knows the schema, and both engines pass one suite of
 //! tests: what holds for one holds for the other. Nothing here reads the clock of this process.
@@ -12,7 +13,11 @@
 //!   bytes and come back unchanged.
 //! - Days are UTC days. Retention works by whole days, so a record lives up to a day longer than asked.
 
+mod archive;
 mod day;
+mod deliveries;
+mod delivery;
+mod entry;
 mod error;
 mod filter;
 mod page;
@@ -22,6 +27,9 @@ mod select;
 mod sqlite;
 mod store;
 
+pub use archive::{ARCHIVE_LIMIT, ArchivePage, ArchivePosition, ArchiveRange, InvalidPosition};
+pub use delivery::{Delivery, DeliveryDetail, DeliveryFilter, DeliveryPage};
+pub use entry::{Attempted, Happening, TimelineEntry};
 pub use error::{Cause, OpenError, ReadError, WriteError};
 pub use filter::{COUNT_LIMIT, Cursor, Filter, InvalidCursor, Order, PAGE_LIMIT, Page, Position};
 pub use page::{AttemptPage, PAGE_BODY_BYTES};

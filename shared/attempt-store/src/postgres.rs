@@ -1,5 +1,6 @@
 //! The store in PostgreSQL.
 
+mod lookup;
 mod partitions;
 mod read;
 mod write;

@@ -226,19 +226,19 @@ fn encoding_of_name(name: &str) -> Option<BodyEncoding> {
         .find(|encoding| encoding_name(*encoding) == name)
 }
 
-fn damaged(column: &'static str) -> ReadError {
+pub(crate) fn damaged(column: &'static str) -> ReadError {
     ReadError::Damaged { column }
 }
 
-fn name<R: Rule>(column: &'static str, text: &str) -> Result<Name<R>, ReadError> {
+pub(crate) fn name<R: Rule>(column: &'static str, text: &str) -> Result<Name<R>, ReadError> {
     Name::try_new(text).map_err(|_invalid| damaged(column))
 }
 
-fn number(column: &'static str, value: i64) -> Result<u32, ReadError> {
+pub(crate) fn number(column: &'static str, value: i64) -> Result<u32, ReadError> {
     u32::try_from(value).map_err(|_error| damaged(column))
 }
 
-fn known<V, T>(
+pub(crate) fn known<V, T>(
     column: &'static str,
     value: Option<V>,
     read: impl Fn(V) -> Option<T>,
@@ -252,7 +252,7 @@ fn headers(column: &'static str, text: &str) -> Result<Vec<(String, String)>, Re
     serde_json::from_str(text).map_err(|_error| damaged(column))
 }
 
-fn body_hash(bytes: &[u8]) -> Result<BodyHash, ReadError> {
+pub(crate) fn body_hash(bytes: &[u8]) -> Result<BodyHash, ReadError> {
     <[u8; 16]>::try_from(bytes)
         .map(BodyHash::from_bytes)
         .map_err(|_error| damaged("body_hash"))

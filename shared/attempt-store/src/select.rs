@@ -2,9 +2,17 @@
 
 use std::fmt::Write as _;
 
-use domain::{name::OrganisationId, time::Timestamp};
+use domain::{
+    event::BodyHash,
+    name::{EventId, OrganisationId},
+    time::Timestamp,
+};
 
-use crate::filter::{COUNT_LIMIT, Filter, Order, PAGE_LIMIT, Page, Position};
+use crate::{
+    archive::{ArchivePosition, ArchiveRange},
+    entry::Table,
+    filter::{COUNT_LIMIT, Cursor, Filter, Order, PAGE_LIMIT, Page, Position},
+};
 
 /// A value in a query, bound by the engine in its own type.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +20,7 @@ pub(crate) enum Value {
     Text(String),
     Number(i64),
     Time(Timestamp),
+    Bytes(Vec<u8>),
 }
 
 /// A query and its values. The text is made of constants of this file only, never of input.
@@ -35,17 +44,12 @@ pub(crate) fn page(columns: &str, filter: &Filter, page: &Page) -> Query {
         Order::OldestFirst => (">", "asc"),
     };
     if let Position::Cursor(cursor) = &page.after {
-        query.push(joint.next());
-        query.push("(created_at, id) ");
-        query.push(comparison);
-        query.push(" (");
-        query.bind(Value::Time(cursor.created_at));
-        query.push(", ");
-        query.bind(Value::Text(cursor.id.clone()));
-        query.push(")");
+        query.beyond(&mut joint, comparison, cursor);
     }
+    // By the table's own column: the bare name is that of a value which is worked out from it, and by which
+    // no index is ordered.
     query.push(&format!(
-        " order by created_at {direction}, id {direction} limit "
+        " order by attempts.created_at {direction}, id {direction} limit "
     ));
     query.bind(Value::Number(
         i64::try_from(page_size(page))
@@ -81,6 +85,81 @@ pub(crate) fn one(columns: &str, organisation: &OrganisationId, id: &str) -> Que
     query
 }
 
+/// Asks for records that may be the first of their job, the newest first.
+pub(crate) fn heads(
+    columns: &str,
+    table: Table,
+    filter: &Filter,
+    after: Option<&Cursor>,
+    limit: usize,
+) -> Query {
+    let mut query = Query::new(format!("select {columns} from {}", table.name()));
+    let mut joint = query.filter(filter);
+    if let Some(cursor) = after {
+        query.beyond(&mut joint, "<", cursor);
+    }
+    query.push(&format!(
+        " order by {}.created_at desc, id desc limit ",
+        table.name()
+    ));
+    query.bind(Value::Number(i64::try_from(limit).unwrap_or(i64::MAX)));
+    query
+}
+
+/// Asks for an organisation's bodies in order of their acceptance.
+pub(crate) fn archived(
+    columns: &str,
+    organisation: &OrganisationId,
+    range: &ArchiveRange,
+    after: Option<&ArchivePosition>,
+    limit: usize,
+) -> Query {
+    let mut query = Query::new(format!(
+        "select {columns} from event_bodies b where organisation_id = "
+    ));
+    query.bind(Value::Text(organisation.as_str().to_owned()));
+    for (condition, bound) in [
+        (" and accepted_at >= ", range.from),
+        (" and accepted_at <= ", range.to),
+    ] {
+        if let Some(bound) = bound {
+            query.push(condition);
+            query.bind(Value::Time(bound));
+        }
+    }
+    if let Some(position) = after {
+        query.push(" and (accepted_at, event_id, body_hash) > (");
+        query.bind(Value::Time(position.accepted_at));
+        query.push(", ");
+        query.bind(Value::Text(position.event_id.as_str().to_owned()));
+        query.push(", ");
+        query.bind(Value::Bytes(position.hash.as_bytes().to_vec()));
+        query.push(")");
+    }
+    query.push(" order by b.accepted_at, event_id, body_hash limit ");
+    query.bind(Value::Number(i64::try_from(limit).unwrap_or(i64::MAX)));
+    query
+}
+
+/// Asks for one body of an event.
+pub(crate) fn one_archived(
+    columns: &str,
+    organisation: &OrganisationId,
+    event: &EventId,
+    hash: BodyHash,
+) -> Query {
+    let mut query = Query::new(format!(
+        "select {columns} from event_bodies b where organisation_id = "
+    ));
+    query.bind(Value::Text(organisation.as_str().to_owned()));
+    query.push(" and event_id = ");
+    query.bind(Value::Text(event.as_str().to_owned()));
+    query.push(" and body_hash = ");
+    query.bind(Value::Bytes(hash.as_bytes().to_vec()));
+    query.push(" limit 1");
+    query
+}
+
 /// The words between conditions: `where` once, then `and`.
 struct Joint(bool);
 
@@ -110,6 +189,17 @@ impl Query {
         self.values.push(value);
         #[expect(clippy::expect_used, reason = "writing into a String cannot fail")]
         write!(self.text, "${}", self.values.len()).expect("a String takes all writes");
+    }
+
+    fn beyond(&mut self, joint: &mut Joint, comparison: &str, cursor: &Cursor) {
+        self.push(joint.next());
+        self.push("(created_at, id) ");
+        self.push(comparison);
+        self.push(" (");
+        self.bind(Value::Time(cursor.created_at));
+        self.push(", ");
+        self.bind(Value::Text(cursor.id.clone()));
+        self.push(")");
     }
 
     fn filter(&mut self, filter: &Filter) -> Joint {
@@ -178,7 +268,7 @@ mod tests {
 
         assert_eq!(
             query.text,
-            "select id from attempts order by created_at desc, id desc limit $1"
+            "select id from attempts order by attempts.created_at desc, id desc limit $1"
         );
         assert_eq!(query.values, [Value::Number(11)]);
     }
@@ -202,7 +292,7 @@ mod tests {
         assert_eq!(
             query.text,
             "select id from attempts where attempt = $1 and success = false \
-             and (created_at, id) > ($2, $3) order by created_at asc, id asc limit $4"
+             and (created_at, id) > ($2, $3) order by attempts.created_at asc, id asc limit $4"
         );
         assert_eq!(
             query.values,

@@ -1,5 +1,6 @@
 //! The store in SQLite: one file, one writer, several readers.
 
+mod lookup;
 mod read;
 mod retention;
 mod write;

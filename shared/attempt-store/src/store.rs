@@ -2,7 +2,9 @@
 
 use std::{ops::Range, time::Duration};
 
-use domain::{attempt::AttemptRecord, name::OrganisationId, time::Timestamp};
+use domain::{
+    attempt::AttemptRecord, job_state::StateRecord, name::OrganisationId, time::Timestamp,
+};
 
 use crate::{
     error::{Cause, OpenError, ReadError, Verdict, WriteError, verdict},
@@ -27,7 +29,7 @@ pub struct Options {
 pub struct AttemptStore(Engine);
 
 #[derive(Debug, Clone)]
-enum Engine {
+pub(crate) enum Engine {
     Postgres(PostgresStore),
     Sqlite(SqliteStore),
 }
@@ -101,17 +103,7 @@ impl AttemptStore {
     /// [`WriteError`] if the database cannot be written to; a bad row is no error but a [`Refused`].
     pub async fn write(&self, attempts: &[AttemptRecord]) -> Result<Written, WriteError> {
         let mut written = Written::default();
-        let mut rows = Vec::with_capacity(attempts.len());
-        for (position, attempt) in attempts.iter().enumerate() {
-            if (1..=RECORD_ID_MAX_BYTES).contains(&attempt.id.len()) {
-                rows.push((position, attempt));
-            } else {
-                written.refused.push(Refused {
-                    position,
-                    reason: Refusal::Id,
-                });
-            }
-        }
+        let mut rows = well_named(attempts, |it| &it.id, &mut written);
         // In one order everywhere, so that writers of the same records cannot wait for each other in a circle.
         rows.sort_by(|(_, a), (_, b)| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
         let mut parts = Parts::of(&rows, self.rows_per_transaction(), |_| 0);
@@ -119,6 +111,27 @@ impl AttemptStore {
             let result = match &self.0 {
                 Engine::Postgres(store) => store.insert_attempts(&part.values()).await,
                 Engine::Sqlite(store) => store.insert_attempts(&part.values()).await,
+            };
+            parts.settle(part, result, &mut written)?;
+        }
+        Ok(written)
+    }
+
+    /// Stores what became of jobs besides attempts; records whose id is known stay as they are.
+    ///
+    /// Transactions are as those of [`AttemptStore::write`].
+    ///
+    /// # Errors
+    /// [`WriteError`] if the database cannot be written to; a bad row is no error but a [`Refused`].
+    pub async fn write_states(&self, states: &[StateRecord]) -> Result<Written, WriteError> {
+        let mut written = Written::default();
+        let mut rows = well_named(states, |it| &it.id, &mut written);
+        rows.sort_by(|(_, a), (_, b)| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
+        let mut parts = Parts::of(&rows, self.rows_per_transaction(), |_| 0);
+        while let Some(part) = parts.take() {
+            let result = match &self.0 {
+                Engine::Postgres(store) => store.insert_states(&part.values()).await,
+                Engine::Sqlite(store) => store.insert_states(&part.values()).await,
             };
             parts.settle(part, result, &mut written)?;
         }
@@ -180,7 +193,7 @@ impl AttemptStore {
         }
     }
 
-    /// Drops the days of attempts and bodies that ended longer ago than `keep`, and returns how many.
+    /// Drops the days of records and bodies that ended longer ago than `keep`, and returns how many.
     ///
     /// PostgreSQL drops partitions; SQLite deletes in pieces, between which other writes go on.
     ///
@@ -212,6 +225,10 @@ impl AttemptStore {
         }
     }
 
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.0
+    }
+
     fn rows_per_transaction(&self) -> usize {
         match &self.0 {
             Engine::Postgres(_) => 1_000,
@@ -219,6 +236,26 @@ impl AttemptStore {
             Engine::Sqlite(_) => 5_000,
         }
     }
+}
+
+/// Returns the records whose id can be stored, with their positions; the others are refused.
+fn well_named<'a, T>(
+    records: &'a [T],
+    id: fn(&T) -> &String,
+    written: &mut Written,
+) -> Vec<(usize, &'a T)> {
+    let mut rows = Vec::with_capacity(records.len());
+    for (position, record) in records.iter().enumerate() {
+        if (1..=RECORD_ID_MAX_BYTES).contains(&id(record).len()) {
+            rows.push((position, record));
+        } else {
+            written.refused.push(Refused {
+                position,
+                reason: Refusal::Id,
+            });
+        }
+    }
+    rows
 }
 
 /// The most bytes of bodies in one transaction.

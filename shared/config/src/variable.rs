@@ -10,6 +10,7 @@ pub(crate) const ALL: &[&str] = &[
     "ALLOW_HTTP",
     "ATTEMPTS_MAX_BYTES",
     "DELIVERY_PLACES",
+    "DISABLE_AFTER",
     "EGRESS_ALLOW",
     "EVENTS_MAX_BYTES",
     "FAN_OUT_PLACES",

@@ -179,6 +179,7 @@ impl ConfigDraft {
             entity_filters: Default::default(),
             http_method: Method::default(),
             is_enabled: true,
+            is_paused: false,
             max_retries: None,
             headers: Vec::new(),
             signing: Scheme::default(),

@@ -43,6 +43,9 @@ pub struct Endpoint {
     pub http_method: Method,
     /// Whether it gets anything at all.
     pub is_enabled: bool,
+    /// Whether its jobs wait until it is resumed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_paused: bool,
     /// Automatic retries after the first attempt; `None` leaves it to the preset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_retries: Option<u32>,

@@ -133,6 +133,15 @@ impl Job {
         }
     }
 
+    /// Returns the same attempt, on its way to another replica.
+    #[must_use]
+    pub fn forwarded(&self) -> Self {
+        Self {
+            hold: self.hold.saturating_add(1),
+            ..self.clone()
+        }
+    }
+
     /// Returns how long the job still has to wait; zero when it is due.
     #[must_use]
     pub fn remaining(&self, now: Timestamp) -> Duration {

@@ -5,20 +5,27 @@
 //! arguments, decisions go out as values. Shells (the services) ask, then act.
 //!
 //! Modules in reading order: [`name`] and [`time`] are the vocabulary; [`event`], [`endpoint`],
-//! [`matching`] and [`job`] are the way in; [`signing`], [`request`], [`outcome`] and [`retry`] are
-//! the way out; [`attempt`] and [`redaction`] are what is kept; [`destination`] is what may be called.
+//! [`matching`] and [`job`] are the way in; [`signing`], [`request`], [`outcome`], [`asked_wait`] and
+//! [`retry`] are the way out; [`attempt`] and [`redaction`] are what is kept; [`destination`] is what
+//! may be called.
 
+pub mod asked_wait;
 pub mod attempt;
 pub mod batch;
 pub mod destination;
+pub mod dispatch;
 pub mod draft;
 pub mod endpoint;
 pub mod event;
+pub mod flow;
+pub mod health;
 pub mod job;
+pub mod job_state;
 pub mod matching;
 pub mod name;
 pub mod outcome;
 pub mod redaction;
+pub mod replay;
 pub mod request;
 pub mod retry;
 pub mod signing;

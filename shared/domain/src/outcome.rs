@@ -67,7 +67,7 @@ impl ErrorKind {
     }
 }
 
-/// A transport failure: an attempt that brought no complete answer.
+/// A transport failure: why no answer came, or none that is whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     /// What kind of failure it is.
@@ -85,9 +85,11 @@ pub struct Answer {
     pub asked_wait: Option<Duration>,
     /// Whether the header `Upstash-NonRetryable-Error: true` came with it.
     pub non_retryable: bool,
+    /// Why its body did not come whole, if it did not.
+    pub broke_off: Option<Failure>,
 }
 
-/// One exchange with a receiver: its answer, or why there is none.
+/// One exchange with a receiver: its answer as far as it came, or why there is none.
 pub type Exchange = Result<Answer, Failure>;
 
 /// What an attempt came to.
@@ -132,12 +134,19 @@ impl Outcome {
     }
 }
 
-/// Classifies an exchange: only 2xx is success, and redirects are not followed.
+/// Classifies an exchange: only 2xx with a whole body is success, and redirects are not followed.
+///
+/// A refusal stands whatever becomes of the body behind it: a 410 that breaks off is a 410.
 #[must_use]
 pub fn classify(exchange: Exchange) -> Outcome {
     match exchange {
-        Ok(answer) if (200..300).contains(&answer.status) => Outcome::Accepted {
-            status: answer.status,
+        Ok(Answer {
+            status: status @ 200..300,
+            broke_off,
+            ..
+        }) => match broke_off {
+            Some(failure) => Outcome::Failed(failure),
+            None => Outcome::Accepted { status },
         },
         Ok(answer) => Outcome::Rejected(answer),
         Err(failure) => Outcome::Failed(failure),
@@ -197,6 +206,26 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_that_breaks_off_is_no_success_and_a_refusal_stays_one() {
+        let broken = |status| {
+            let failure = Failure {
+                kind: ErrorKind::Body,
+                message: "answer broke off".to_owned(),
+            };
+            classify(Ok(Answer {
+                broke_off: Some(failure),
+                ..answer(status)
+            }))
+        };
+
+        assert_eq!(broken(200).error_kind(), Some(ErrorKind::Body));
+        assert!(!broken(204).is_success());
+        for status in [101, 302, 410, 500] {
+            assert_eq!(broken(status).error_kind(), Some(ErrorKind::Status));
+        }
+    }
+
+    #[test]
     fn names_lead_back_to_kinds() {
         for kind in ErrorKind::ALL {
             assert_eq!(ErrorKind::from_name(kind.as_str()), Some(kind));
@@ -212,6 +241,7 @@ mod tests {
             status,
             asked_wait: None,
             non_retryable: false,
+            broke_off: None,
         }
     }
 }

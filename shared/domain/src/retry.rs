@@ -1,20 +1,32 @@
 //! When a failed attempt is tried again: the policy as data, decided by one pure function.
 //!
-//! Whatever a policy leaves out comes from its preset (the table in ARCHITECTURE.md). No delay is
+//! Whatever a policy leaves out comes from its preset (the table in ARCHITECTURE.md). A wait that the
+//! receiver asks for goes before the policy's own delay, and that before the preset's. No delay is
 //! longer than a day, and no decision depends on anything but the arguments.
+
+mod delay;
+mod expression;
+mod status;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::{
+    delay::Delay,
+    expression::{EXPRESSION_MAX_BYTES, Expression, InvalidExpression, Problem},
+    status::StatusPattern,
+};
 use crate::outcome::{Answer, ErrorKind, Outcome};
 
 /// The longest delay before a retry.
 pub const LONGEST_DELAY: Duration = Duration::from_secs(86_400);
 /// The most retries that an endpoint may ask for.
 pub const MAX_RETRIES_LIMIT: u32 = 100;
-/// The most entries of a schedule.
-const SCHEDULE_MAX_ENTRIES: usize = 100;
+/// The most entries of `retryOn.statuses`.
+const STATUSES_MAX: usize = 100;
+/// What the record of an attempt says beside the error when a delay could not be told.
+const NO_NUMBER: &str = "the delay expression gave no number; the preset's delay is used";
 
 /// A set of defaults, named after where it comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -31,25 +43,6 @@ pub enum Preset {
     Custom,
 }
 
-/// How long to wait before retry `n`, `n` from 1.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Delay {
-    /// Always the same, in milliseconds.
-    Fixed(u64),
-    /// `base × factor^(n−1)`, at most `cap`, in milliseconds.
-    Exponential {
-        /// The first delay.
-        base: u64,
-        /// What each further delay is multiplied with.
-        factor: f64,
-        /// The longest delay.
-        cap: u64,
-    },
-    /// A list in milliseconds; the last entry repeats.
-    Schedule(Vec<u64>),
-}
-
 /// Which failures are retried.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -57,27 +50,10 @@ pub struct RetryOn {
     /// Statuses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub statuses: Option<Vec<StatusPattern>>,
-    /// Kinds of transport failure.
+    /// Kinds of transport failure. `status` is not among them, for that is what `statuses` is for, and
+    /// `cancelled` is always retried, for it was our doing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_kinds: Option<Vec<ErrorKind>>,
-}
-
-/// One status, or a class of them such as `5xx`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "StatusText", into = "StatusText")]
-pub enum StatusPattern {
-    /// One status.
-    Exact(u16),
-    /// All statuses of a class, by its first digit.
-    Class(u8),
-}
-
-/// The JSON form of a [`StatusPattern`]: a number, or text.
-#[derive(Serialize, Deserialize)]
-#[serde(untagged)]
-enum StatusText {
-    Number(u16),
-    Text(String),
 }
 
 /// An endpoint's retry policy: a preset, and what is different from it.
@@ -140,6 +116,10 @@ pub enum Reason {
     EndpointDeleted,
     /// The broker handed the job out too often without an outcome.
     Poison,
+    /// The one attempt that a person asked for failed.
+    ManualRetryFailed,
+    /// More jobs wait than a broker without safe schedules can bear.
+    Backlog,
 }
 
 impl Reason {
@@ -154,6 +134,8 @@ impl Reason {
             Self::EndpointDisabled => "endpoint-disabled",
             Self::EndpointDeleted => "endpoint-deleted",
             Self::Poison => "poison",
+            Self::ManualRetryFailed => "manual-retry-failed",
+            Self::Backlog => "backlog",
         }
     }
 }
@@ -197,15 +179,29 @@ impl RetryPolicy {
     /// Returns the wait before retry `n` (from 1), spread by `jitter` (0 to 1).
     #[must_use]
     pub fn delay_before(&self, n: u32, jitter: f64) -> Duration {
-        let seconds = match &self.delay {
-            Some(delay) => delay.seconds(n),
-            None => self.preset_delay(n),
-        };
+        let seconds = self
+            .delay
+            .as_ref()
+            .and_then(|delay| delay.seconds(n))
+            .unwrap_or_else(|| self.preset_delay(n));
         let share = self.jitter.unwrap_or(match self.preset {
             Preset::StandardWebhooks => 0.2,
             Preset::Nudj | Preset::Qstash | Preset::Custom => 0.0,
         });
         seconds_to_duration(seconds * (1.0 + share * (2.0 * jitter - 1.0)))
+    }
+
+    /// Returns what the record should say of the delay when [`decide`](Self::decide) came to
+    /// [`Decision::RetryAfter`] with the same arguments: `None` unless the delay is not the policy's
+    /// own because its expression gave no number.
+    #[must_use]
+    pub fn delay_note(&self, retry: u32, outcome: &Outcome) -> Option<&'static str> {
+        if outcome.is_success() || self.asked_wait(outcome).is_some() {
+            return None;
+        }
+        let delay = self.delay.as_ref()?;
+        let is_told = delay.seconds(retry.saturating_add(1)).is_some();
+        (!is_told).then_some(NO_NUMBER)
     }
 
     /// Checks the bounds of every field.
@@ -222,19 +218,13 @@ impl RetryPolicy {
                 must: "a number from 0 to 1",
             });
         }
-        let statuses = self.retry_on.as_ref().and_then(|on| on.statuses.as_ref());
-        if statuses.is_some_and(|list| list.len() > 100) {
-            return Err(InvalidPolicy {
-                field: "retryOn.statuses",
-                must: "at most 100 entries",
-            });
-        }
         if self.preset == Preset::Custom && self.delay.is_none() {
             return Err(InvalidPolicy {
                 field: "delay",
                 must: "given with the preset custom",
             });
         }
+        self.retry_on.as_ref().map_or(Ok(()), RetryOn::check)?;
         self.delay.as_ref().map_or(Ok(()), Delay::check)
     }
 
@@ -272,6 +262,9 @@ impl RetryPolicy {
     }
 
     fn retries_kind(&self, kind: ErrorKind) -> bool {
+        if kind == ErrorKind::Cancelled {
+            return true;
+        }
         match self
             .retry_on
             .as_ref()
@@ -306,112 +299,39 @@ impl RetryPolicy {
             Preset::Qstash => (2.5 * f64::from(n)).exp().min(LONGEST_DELAY.as_secs_f64()),
             Preset::StandardWebhooks => {
                 let millis = STANDARD_SCHEDULE_S.map(|seconds| seconds * 1_000);
-                entry(&millis, n)
+                delay::entry(&millis, n)
             }
         }
     }
 }
 
-impl Delay {
-    fn seconds(&self, n: u32) -> f64 {
-        match self {
-            Self::Fixed(millis) => millis_to_seconds(*millis),
-            Self::Exponential { base, factor, cap } => {
-                let grown = millis_to_seconds(*base) * factor.powf(f64::from(n.saturating_sub(1)));
-                grown.min(millis_to_seconds(*cap))
-            }
-            Self::Schedule(list) => entry(list, n),
-        }
-    }
-
+impl RetryOn {
     fn check(&self) -> Result<(), InvalidPolicy> {
-        let must = "from 0 to 86400000 milliseconds";
-        let longest = 86_400_000;
-        match self {
-            Self::Fixed(millis) if *millis > longest => Err(InvalidPolicy {
-                field: "delay.fixed",
-                must,
-            }),
-            Self::Exponential { base, cap, .. } if *base > longest || *cap > longest => {
-                Err(InvalidPolicy {
-                    field: "delay.exponential",
-                    must,
-                })
+        if self
+            .statuses
+            .as_ref()
+            .is_some_and(|list| list.len() > STATUSES_MAX)
+        {
+            return Err(InvalidPolicy {
+                field: "retryOn.statuses",
+                must: "at most 100 entries",
+            });
+        }
+        let refused = |must| {
+            let field = "retryOn.errorKinds";
+            Err(InvalidPolicy { field, must })
+        };
+        match self.error_kinds.as_deref() {
+            Some(list) if list.len() > ErrorKind::ALL.len() => refused("at most 9 entries"),
+            Some(list) if list.contains(&ErrorKind::Status) => {
+                refused("without status: list statuses in retryOn.statuses")
             }
-            Self::Exponential { factor, .. } if !(1.0..=100.0).contains(factor) => {
-                let must = "a number from 1 to 100";
-                Err(InvalidPolicy {
-                    field: "delay.exponential.factor",
-                    must,
-                })
+            Some(list) if list.contains(&ErrorKind::Cancelled) => {
+                refused("without cancelled, which is always retried")
             }
-            Self::Schedule(list) if list.is_empty() || list.len() > SCHEDULE_MAX_ENTRIES => {
-                Err(InvalidPolicy {
-                    field: "delay.schedule",
-                    must: "a list of 1 to 100 entries",
-                })
-            }
-            Self::Schedule(list) if list.iter().any(|millis| *millis > longest) => {
-                Err(InvalidPolicy {
-                    field: "delay.schedule",
-                    must,
-                })
-            }
-            Self::Fixed(_) | Self::Exponential { .. } | Self::Schedule(_) => Ok(()),
+            Some(_) | None => Ok(()),
         }
     }
-}
-
-impl StatusPattern {
-    /// Returns whether the status is meant.
-    #[must_use]
-    pub fn matches(self, status: u16) -> bool {
-        match self {
-            Self::Exact(exact) => exact == status,
-            Self::Class(class) => status / 100 == u16::from(class),
-        }
-    }
-}
-
-impl TryFrom<StatusText> for StatusPattern {
-    type Error = &'static str;
-
-    fn try_from(text: StatusText) -> Result<Self, Self::Error> {
-        let must = "must be a status from 300 to 599, or 3xx, 4xx, 5xx";
-        match text {
-            StatusText::Number(status @ 300..=599) => Ok(Self::Exact(status)),
-            StatusText::Number(_) => Err(must),
-            StatusText::Text(text) => match text.as_str() {
-                "3xx" => Ok(Self::Class(3)),
-                "4xx" => Ok(Self::Class(4)),
-                "5xx" => Ok(Self::Class(5)),
-                _ => Err(must),
-            },
-        }
-    }
-}
-
-impl From<StatusPattern> for StatusText {
-    fn from(pattern: StatusPattern) -> Self {
-        match pattern {
-            StatusPattern::Exact(status) => Self::Number(status),
-            StatusPattern::Class(class) => Self::Text(format!("{class}xx")),
-        }
-    }
-}
-
-/// Returns entry `n` (from 1) of a list in milliseconds, as seconds; the last one repeats.
-fn entry(millis: &[u64], n: u32) -> f64 {
-    let index = usize::try_from(n.saturating_sub(1)).unwrap_or(usize::MAX);
-    millis
-        .get(index)
-        .or(millis.last())
-        .copied()
-        .map_or(0.0, millis_to_seconds)
-}
-
-fn millis_to_seconds(millis: u64) -> f64 {
-    Duration::from_millis(millis).as_secs_f64()
 }
 
 /// Clamps to 0 … 1 day.

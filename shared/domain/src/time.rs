@@ -18,6 +18,9 @@ pub struct InvalidTimestamp;
 const LATEST_MS: i64 = 253_402_300_799_999;
 
 impl Timestamp {
+    /// The epoch.
+    pub const EPOCH: Self = Self(0);
+
     /// Makes a time from milliseconds since the epoch, clamped to the years 1970 to 9999.
     #[must_use]
     pub fn from_millis(millis: i64) -> Self {

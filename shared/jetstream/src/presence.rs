@@ -119,6 +119,14 @@ impl Presence {
         self
     }
 
+    /// Returns what tells this replica apart from others of its service.
+    #[must_use]
+    pub fn instance(&self) -> &str {
+        self.key
+            .split_once('.')
+            .map_or(self.key.as_str(), |(_, instance)| instance)
+    }
+
     /// Returns the lease: it holds while the replica counts as living and is up to date.
     #[must_use]
     pub fn lease(&self) -> Lease {
@@ -243,14 +251,18 @@ impl Replicas {
         Bucket::open(broker, subject::Bucket::Replicas).await
     }
 
-    /// Returns how many replicas of a service live.
+    /// Returns the instances of a service that live, in order.
     #[must_use]
-    pub fn living(&self, service: &str) -> usize {
-        self.seen
-            .lock()
+    pub fn living(&self, service: &str) -> Vec<String> {
+        let seen = self.seen.lock();
+        let living = seen
             .iter()
-            .filter(|(key, (_, at))| is_living(key, *at, service))
-            .count()
+            .filter(|(key, (_, at))| is_living(key, *at, service));
+        let mut instances: Vec<String> = living
+            .filter_map(|(key, _)| key.split_once('.').map(|(_, instance)| instance.to_owned()))
+            .collect();
+        instances.sort_unstable();
+        instances
     }
 
     /// Waits until every living replica of the services holds what `holds` asks for, at most for

@@ -25,6 +25,9 @@ const NAK_LONGEST: Duration = Duration::from_secs(60);
 /// How many jobs may wait on the consumer before it is a crowd.
 const CROWD: u64 = 20_000;
 
+/// How many jobs may wait on a broker without safe schedules.
+const FULL: u64 = 100_000;
+
 /// How a job waits for its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Waiting {
@@ -32,6 +35,8 @@ pub enum Waiting {
     Nak,
     /// Held back by the broker.
     Schedule,
+    /// Not at all: more waiting jobs would ruin the broker.
+    Full,
 }
 
 /// Decides how a job waits, with `waiting` jobs on the retry lane's consumer, on a broker that keeps
@@ -39,10 +44,11 @@ pub enum Waiting {
 #[must_use]
 pub fn choose(wait: Duration, waiting: u64, keeps_schedules: bool) -> Waiting {
     let nak_is_accurate = wait.is_zero() || (NAK_SHORTEST..=NAK_LONGEST).contains(&wait);
-    if !keeps_schedules || (nak_is_accurate && waiting < CROWD) {
-        Waiting::Nak
-    } else {
-        Waiting::Schedule
+    match keeps_schedules {
+        false if waiting >= FULL => Waiting::Full,
+        false => Waiting::Nak,
+        true if nak_is_accurate && waiting < CROWD => Waiting::Nak,
+        true => Waiting::Schedule,
     }
 }
 
@@ -67,7 +73,7 @@ pub fn message(names: &Names, job: &Job, cargo: &Cargo, waiting: Waiting) -> Out
             headers.insert("Nats-Schedule-Target", names.retry(&job.endpoint).as_str());
             names.scheduled(job)
         }
-        (Waiting::Schedule | Waiting::Nak, _) => names.retry(&job.endpoint),
+        (Waiting::Schedule | Waiting::Nak | Waiting::Full, _) => names.retry(&job.endpoint),
     };
     Outgoing {
         subject,
@@ -118,6 +124,7 @@ mod tests {
         check(1.0, 0, true, Waiting::Schedule);
         check(61.0, 0, true, Waiting::Schedule);
         check(5.0, 20_000, true, Waiting::Schedule);
-        check(86_400.0, 1_000_000, false, Waiting::Nak);
+        check(86_400.0, 99_999, false, Waiting::Nak);
+        check(5.0, 100_000, false, Waiting::Full);
     }
 }

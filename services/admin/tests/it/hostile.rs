@@ -56,6 +56,45 @@ async fn arrays_are_not_taken_for_objects() {
 }
 
 #[tokio::test]
+async fn a_fault_in_a_retry_policy_is_told_with_its_place() {
+    let installation = Installation::start().await;
+    let acme = installation.caller("acme", "admin").await;
+    let put = async |policy: Value| {
+        let mut asked = config("https://a.example/1");
+        asked["retryPolicy"] = policy;
+        acme.put(CONFIGS, &json!([asked])).await
+    };
+
+    for (policy, fault) in [
+        (
+            json!({"delay": {"expression": "1 + foo"}}),
+            "delay.expression: must be an expression; at 5: unknown name \"foo\"",
+        ),
+        (
+            json!({"delay": {"expression": "1".repeat(257)}}),
+            "delay.expression: must be at most 256 bytes",
+        ),
+        (
+            json!({"delay": {"fixed": 86_400_001}}),
+            "delay.fixed: must be from 0 to 86400000 milliseconds",
+        ),
+        (
+            json!({"retryOn": {"statuses": ["5xx", 200]}}),
+            "retryOn.statuses[1]: must be a status: 101, 300 to 999, or a class: 1xx, 3xx, 4xx and so on to 9xx",
+        ),
+    ] {
+        let refused = put(policy).await;
+        assert_eq!(
+            refused.refused(400, "BAD_REQUEST", "putWebhookConfigs"),
+            format!("[0].retryPolicy.{fault}")
+        );
+    }
+    let policy = json!({"preset": "custom", "delay": {"expression": " 1000*(1 + retried)"}});
+    let saved = put(policy.clone()).await.expect(200);
+    assert_eq!(saved[0]["retryPolicy"], policy);
+}
+
+#[tokio::test]
 async fn a_list_is_counted_before_it_is_understood() {
     let installation = Installation::start().await;
     let acme = installation.caller("acme", "admin").await;

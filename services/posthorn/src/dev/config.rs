@@ -13,7 +13,7 @@ use super::state::DataDir;
 pub(crate) struct DevConfig {
     pub(crate) common: Common,
     pub(crate) fan_out: fan_out::Settings,
-    pub(crate) delivery_places: usize,
+    pub(crate) delivery: delivery::Limits,
     pub(crate) log_writer: log_writer::Settings,
     pub(crate) destinations: Arc<Policy>,
     /// The broker's binary, if it is not to be looked for.
@@ -30,7 +30,7 @@ impl DevConfig {
         let mut reader = Reader::new(source);
         let common = Common::read(&mut reader, listen);
         let fan_out = fan_out::Settings::read(&mut reader);
-        let delivery_places = delivery::places(&mut reader);
+        let delivery = delivery::Limits::read(&mut reader);
         let log_writer = log_writer::Settings::read(&mut reader);
         let allow_http = reader.or_default("ALLOW_HTTP", true, parse::boolean);
         let open = reader.optional("EGRESS_ALLOW", parse::egress_allow);
@@ -47,7 +47,7 @@ impl DevConfig {
             Some(Self {
                 common,
                 fan_out,
-                delivery_places,
+                delivery,
                 log_writer,
                 destinations: Arc::new(Policy {
                     allow_http,

@@ -25,6 +25,7 @@ const DAYS_REMEMBERED: usize = 4_096;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Parent {
     Attempts,
+    JobStates,
     EventBodies,
 }
 
@@ -36,6 +37,7 @@ impl Parent {
     fn table(self) -> &'static str {
         match self {
             Self::Attempts => "attempts",
+            Self::JobStates => "job_states",
             Self::EventBodies => "event_bodies",
         }
     }
@@ -93,7 +95,7 @@ impl PostgresStore {
     ) -> Result<u32, WriteError> {
         let first_kept = Day::first_kept(now, keep);
         let mut dropped = 0;
-        for parent in [Parent::Attempts, Parent::EventBodies] {
+        for parent in [Parent::Attempts, Parent::JobStates, Parent::EventBodies] {
             let mut connection = self.pool.acquire().await?;
             let expired = taken(&mut connection, parent).await?;
             drop(connection);

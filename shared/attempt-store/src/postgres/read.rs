@@ -63,7 +63,10 @@ impl PostgresStore {
         Ok(Some(StoredAttempt::new(record, &bodies)))
     }
 
-    async fn bodies(&self, keys: &HashSet<BodyKey>) -> Result<HashMap<BodyKey, Bytes>, ReadError> {
+    pub(crate) async fn bodies(
+        &self,
+        keys: &HashSet<BodyKey>,
+    ) -> Result<HashMap<BodyKey, Bytes>, ReadError> {
         let bodies = self.of_bodies::<Vec<u8>>(BODY, keys).await?;
         Ok(bodies
             .into_iter()
@@ -111,7 +114,7 @@ fn bodies_text(value: &'static str) -> String {
     )
 }
 
-fn query_as<T: for<'r> FromRow<'r, PgRow>>(
+pub(super) fn query_as<T: for<'r> FromRow<'r, PgRow>>(
     query: &Query,
 ) -> QueryAs<'_, sqlx::Postgres, T, PgArguments> {
     let text = AssertSqlSafe(query.text.clone());
@@ -122,5 +125,6 @@ fn query_as<T: for<'r> FromRow<'r, PgRow>>(
             Value::Text(text) => query.bind(text),
             Value::Number(number) => query.bind(number),
             Value::Time(time) => query.bind(timestamptz(*time)),
+            Value::Bytes(bytes) => query.bind(bytes.as_slice()),
         })
 }

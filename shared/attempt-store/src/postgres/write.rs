@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use domain::attempt::AttemptRecord;
+use domain::{attempt::AttemptRecord, job_state::StateRecord};
 use sqlx::{Postgres, postgres::PgArguments, query::Query};
 
 use super::{PostgresStore, partitions::Parent, timestamptz};
@@ -23,6 +23,14 @@ const INSERT_ATTEMPTS: &str = "insert into attempts (created_at, id, organisatio
     unnest($14::text[]), unnest($15::text[]), unnest($16::text[]), unnest($17::text[]), \
     unnest($18::integer[]), unnest($19::text[]), unnest($20::text[]), unnest($21::text[]), \
     unnest($22::bigint[]), unnest($23::timestamptz[]), unnest($24::text[]) on conflict do nothing";
+
+const INSERT_STATES: &str = "insert into job_states (created_at, id, organisation_id, endpoint_id, \
+    job_id, event_id, body_hash, event_category, event_name, attempt, triggered_by, state, reason, \
+    next_attempt_at) \
+    select unnest($1::timestamptz[]), unnest($2::text[]), unnest($3::text[]), unnest($4::text[]), \
+    unnest($5::text[]), unnest($6::text[]), unnest($7::bytea[]), unnest($8::text[]), unnest($9::text[]), \
+    unnest($10::bigint[]), unnest($11::text[]), unnest($12::text[]), unnest($13::text[]), \
+    unnest($14::timestamptz[]) on conflict do nothing";
 
 const INSERT_BODIES: &str = "insert into event_bodies (accepted_on, organisation_id, event_id, \
     body_hash, accepted_at, event_name, event_category, source_id, body) \
@@ -50,6 +58,25 @@ impl PostgresStore {
             .ensure(&self.pool, Parent::Attempts, days())
             .await?;
         Ok(attempts_query(&records)
+            .execute(&self.pool)
+            .await?
+            .rows_affected())
+    }
+
+    pub(crate) async fn insert_states(&self, records: &[&StateRecord]) -> Result<u64, sqlx::Error> {
+        let days = || records.iter().map(|record| Day::of(record.created_at));
+        self.partitions
+            .ensure(&self.pool, Parent::JobStates, days())
+            .await?;
+        let done = states_query(records).execute(&self.pool).await;
+        if !done.as_ref().is_err_and(is_missing_partition) {
+            return Ok(done?.rows_affected());
+        }
+        self.partitions.forget();
+        self.partitions
+            .ensure(&self.pool, Parent::JobStates, days())
+            .await?;
+        Ok(states_query(records)
             .execute(&self.pool)
             .await?
             .rows_affected())
@@ -115,6 +142,29 @@ fn attempts_query<'q>(records: &'q [Cow<'_, AttemptRecord>]) -> Query<'q, Postgr
         .bind(column(records, |r| i64::from(r.duration_ms)))
         .bind(column(records, |r| r.next_attempt_at.map(timestamptz)))
         .bind(column(records, |r| r.trace_id.as_str()))
+}
+
+fn states_query<'q>(records: &'q [&StateRecord]) -> Query<'q, Postgres, PgArguments> {
+    fn column<'r, T>(records: &[&'r StateRecord], value: impl Fn(&'r StateRecord) -> T) -> Vec<T> {
+        records.iter().map(|record| value(record)).collect()
+    }
+    sqlx::query(INSERT_STATES)
+        .bind(column(records, |r| timestamptz(r.created_at)))
+        .bind(column(records, |r| storable_text(Some(&r.id))))
+        .bind(column(records, |r| r.organisation_id.as_str()))
+        .bind(column(records, |r| r.webhook_config_id.as_str()))
+        .bind(column(records, |r| r.job_id.as_str()))
+        .bind(column(records, |r| r.event_id.as_str()))
+        .bind(column(records, |r| r.body_hash.as_bytes().as_slice()))
+        .bind(column(records, |r| {
+            storable_text(r.event_category.as_deref())
+        }))
+        .bind(column(records, |r| r.event_sub_category.as_str()))
+        .bind(column(records, |r| i64::from(r.attempt)))
+        .bind(column(records, |r| r.trigger.as_str()))
+        .bind(column(records, |r| r.state.as_str()))
+        .bind(column(records, |r| storable_text(r.reason.as_deref())))
+        .bind(column(records, |r| r.next_attempt_at.map(timestamptz)))
 }
 
 fn bodies_query<'q>(events: &'q [&ArchivedEvent]) -> Query<'q, Postgres, PgArguments> {

@@ -59,7 +59,10 @@ impl SqliteStore {
         Ok(Some(StoredAttempt::new(record, &bodies)))
     }
 
-    async fn bodies(&self, keys: &HashSet<BodyKey>) -> Result<HashMap<BodyKey, Bytes>, ReadError> {
+    pub(crate) async fn bodies(
+        &self,
+        keys: &HashSet<BodyKey>,
+    ) -> Result<HashMap<BodyKey, Bytes>, ReadError> {
         let bodies = self.of_bodies::<Vec<u8>>(BODY, keys).await?;
         Ok(bodies
             .into_iter()
@@ -100,7 +103,7 @@ impl SqliteStore {
     }
 }
 
-fn query_as<T: for<'r> FromRow<'r, SqliteRow>>(
+pub(super) fn query_as<T: for<'r> FromRow<'r, SqliteRow>>(
     query: &Query,
 ) -> QueryAs<'_, sqlx::Sqlite, T, SqliteArguments> {
     let text = AssertSqlSafe(query.text.clone());
@@ -111,5 +114,6 @@ fn query_as<T: for<'r> FromRow<'r, SqliteRow>>(
             Value::Text(text) => query.bind(text),
             Value::Number(number) => query.bind(number),
             Value::Time(time) => query.bind(time.millis()),
+            Value::Bytes(bytes) => query.bind(bytes.as_slice()),
         })
 }

@@ -7,12 +7,22 @@ use domain::time::Timestamp;
 use super::SqliteStore;
 use crate::{day::Day, error::WriteError};
 
-const OLDEST_ATTEMPT: &str = "select min(created_at) from attempts";
+// In all of these `$1` is the first day that stays, in the column's own unit.
+// The tables that keep days by the time of their records, each with its oldest and with what deletes.
+const RECORDS: [(&str, &str); 2] = [
+    (
+        "select min(created_at) from attempts",
+        "delete from attempts where rowid in \
+         (select rowid from attempts where created_at < $1 order by created_at limit 1000)",
+    ),
+    (
+        "select min(created_at) from job_states",
+        "delete from job_states where rowid in \
+         (select rowid from job_states where created_at < $1 order by created_at limit 1000)",
+    ),
+];
 const OLDEST_BODY: &str = "select min(accepted_on) from event_bodies";
 
-// In both, `$1` is the first day that stays, in the column's own unit.
-const DELETE_ATTEMPTS: &str = "delete from attempts where rowid in \
-    (select rowid from attempts where created_at < $1 order by created_at limit 1000)";
 const DELETE_BODIES: &str = "delete from event_bodies where rowid in \
     (select rowid from event_bodies where accepted_on < $1 order by accepted_on limit 1000)";
 
@@ -24,13 +34,15 @@ impl SqliteStore {
     ) -> Result<u32, WriteError> {
         let first_kept = Day::first_kept(now, keep);
         let mut dropped = 0;
-        while let Some(oldest) = self.oldest(OLDEST_ATTEMPT).await? {
-            let day = Day::of(Timestamp::from_millis(oldest));
-            let Some(next) = day.next().filter(|_| day < first_kept) else {
-                break;
-            };
-            self.delete(DELETE_ATTEMPTS, next.start().millis()).await?;
-            dropped += 1;
+        for (oldest, delete) in RECORDS {
+            while let Some(oldest) = self.oldest(oldest).await? {
+                let day = Day::of(Timestamp::from_millis(oldest));
+                let Some(next) = day.next().filter(|_| day < first_kept) else {
+                    break;
+                };
+                self.delete(delete, next.start().millis()).await?;
+                dropped += 1;
+            }
         }
         while let Some(oldest) = self.oldest(OLDEST_BODY).await? {
             if oldest >= i64::from(first_kept.number()) {

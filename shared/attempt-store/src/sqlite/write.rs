@@ -1,6 +1,6 @@
 //! Writing to SQLite: statements of many rows in one transaction.
 
-use domain::attempt::AttemptRecord;
+use domain::{attempt::AttemptRecord, job_state::StateRecord};
 use sqlx::{AssertSqlSafe, Sqlite, query::Query, sqlite::SqliteArguments};
 
 use super::SqliteStore;
@@ -20,6 +20,13 @@ const INSERT_ATTEMPTS: &str = "insert into attempts (id, created_at, organisatio
 /// The values of one attempt, in the order of the columns.
 const ATTEMPT: &str = "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?),";
 
+const INSERT_STATES: &str = "insert into job_states (id, created_at, organisation_id, endpoint_id, \
+    job_id, event_id, body_hash, event_category, event_name, attempt, triggered_by, state, reason, \
+    next_attempt_at)";
+
+/// The values of one state, in the order of the columns.
+const STATE: &str = "(?,?,?,?,?,?,?,?,?,?,?,?,?,?),";
+
 const INSERT_BODIES: &str = "insert into event_bodies (organisation_id, event_id, body_hash, \
     accepted_on, accepted_at, event_name, event_category, source_id, body)";
 
@@ -37,6 +44,19 @@ impl SqliteStore {
         let mut stored = 0;
         for chunk in records.chunks(ROWS_PER_STATEMENT) {
             stored += attempts_insert(chunk)
+                .execute(&mut *transaction)
+                .await?
+                .rows_affected();
+        }
+        transaction.commit().await?;
+        Ok(stored)
+    }
+
+    pub(crate) async fn insert_states(&self, records: &[&StateRecord]) -> Result<u64, sqlx::Error> {
+        let mut transaction = self.begin().await?;
+        let mut stored = 0;
+        for chunk in records.chunks(ROWS_PER_STATEMENT) {
+            stored += states_insert(chunk)
                 .execute(&mut *transaction)
                 .await?
                 .rows_affected();
@@ -91,6 +111,27 @@ fn attempts_insert(records: &[&AttemptRecord]) -> Insert {
             .bind(record.duration_ms)
             .bind(record.next_attempt_at.map(|time| time.millis()))
             .bind(record.trace_id.as_str())
+    })
+}
+
+fn states_insert(records: &[&StateRecord]) -> Insert {
+    let insert = insert(INSERT_STATES, STATE, records.len());
+    records.iter().fold(insert, |insert, record| {
+        insert
+            .bind(storable_text(Some(&record.id)))
+            .bind(record.created_at.millis())
+            .bind(record.organisation_id.as_str())
+            .bind(record.webhook_config_id.as_str())
+            .bind(record.job_id.as_str())
+            .bind(record.event_id.as_str())
+            .bind(record.body_hash.as_bytes().as_slice())
+            .bind(storable_text(record.event_category.as_deref()))
+            .bind(record.event_sub_category.as_str())
+            .bind(record.attempt)
+            .bind(record.trigger.as_str())
+            .bind(record.state.as_str())
+            .bind(storable_text(record.reason.as_deref()))
+            .bind(record.next_attempt_at.map(|time| time.millis()))
     })
 }
 

@@ -261,6 +261,19 @@ fn faults_of_limits_and_notes_name_the_field() {
             "retryPolicy.jitter: must be a number from 0 to 1",
         ),
         (
+            json!({"retryPolicy": {"delay": {"schedule": []}}}),
+            "retryPolicy.delay.schedule: must be a list of 1 to 100 entries",
+        ),
+        (
+            json!({"retryPolicy": {"retryOn": {"errorKinds": ["cancelled"]}}}),
+            "retryPolicy.retryOn.errorKinds: must be without cancelled, which is always retried",
+        ),
+        (
+            // The reader of requests puts the field before it.
+            json!({"retryPolicy": {"delay": {"expression": "1 + foo"}}}),
+            "must be an expression; at 5: unknown name \"foo\"",
+        ),
+        (
             json!({"timeoutMs": 999}),
             "timeoutMs: must be from 1000 to 60000",
         ),

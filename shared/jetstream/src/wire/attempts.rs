@@ -1,26 +1,47 @@
-//! The wire form of a batch of attempt records.
+//! The wire form of a batch of records: attempts, and what else became of jobs.
 
-use domain::attempt::AttemptRecord;
-use serde::{Deserialize, Serialize};
+use domain::{attempt::AttemptRecord, job_state::StateRecord};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
 use super::{DecodeError, SCHEMA};
 
-/// A batch, its records written one by one while they come in.
+/// A record as it stands in a batch.
+#[derive(Debug)]
+pub struct Entry {
+    list: List,
+    json: Vec<u8>,
+}
+
+/// Which list of a batch a record stands in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum List {
+    Attempts,
+    States,
+}
+
+/// A batch, its records put in one by one while they come in.
 #[derive(Debug, Default)]
-pub struct Encoder(Vec<u8>);
+pub struct Encoder {
+    attempts: Vec<u8>,
+    states: Vec<u8>,
+}
 
 #[derive(Deserialize)]
 struct Batch<'a> {
     #[serde(borrow)]
     attempts: Vec<&'a RawValue>,
+    #[serde(borrow, default)]
+    states: Vec<&'a RawValue>,
 }
 
 /// What a batch holds.
 #[derive(Debug, Default)]
 pub struct Decoded {
-    /// Its records.
+    /// Its records of attempts.
     pub records: Vec<AttemptRecord>,
+    /// Its records of states.
+    pub states: Vec<StateRecord>,
     /// What in it is no record that this version can read, with the reason.
     pub unreadable: Vec<(String, String)>,
 }
@@ -30,29 +51,71 @@ struct Version {
     schema: u32,
 }
 
-impl Encoder {
-    /// Adds a record that was written by [`record`].
-    pub fn push(&mut self, record: &[u8]) {
-        if self.0.is_empty() {
-            self.0
-                .extend_from_slice(format!("{{\"schema\":{SCHEMA},\"attempts\":[").as_bytes());
-        } else {
-            self.0.push(b',');
+impl Entry {
+    /// Writes the record of an attempt.
+    #[must_use]
+    pub fn attempt(record: &AttemptRecord) -> Self {
+        Self {
+            list: List::Attempts,
+            json: json(record),
         }
-        self.0.extend_from_slice(record);
+    }
+
+    /// Writes the record of a state.
+    #[must_use]
+    pub fn state(record: &StateRecord) -> Self {
+        Self {
+            list: List::States,
+            json: json(record),
+        }
+    }
+
+    /// Returns how many bytes the record takes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.json.len()
+    }
+}
+
+impl Encoder {
+    /// Adds a record.
+    pub fn push(&mut self, entry: &Entry) {
+        let list = match entry.list {
+            List::Attempts => &mut self.attempts,
+            List::States => &mut self.states,
+        };
+        if list.is_empty() {
+            list.extend_from_slice(entry.list.head().as_bytes());
+        } else {
+            list.push(b',');
+        }
+        list.extend_from_slice(&entry.json);
     }
 
     /// Returns the finished batch.
     #[must_use]
-    pub fn finish(mut self) -> Vec<u8> {
-        self.0.extend_from_slice(b"]}");
-        self.0
+    pub fn finish(self) -> Vec<u8> {
+        let mut batch = self.attempts;
+        if batch.is_empty() {
+            batch.extend_from_slice(List::Attempts.head().as_bytes());
+        }
+        batch.extend_from_slice(&self.states);
+        batch.extend_from_slice(b"]}");
+        batch
     }
 }
 
-/// Writes one record.
-#[must_use]
-pub fn record(record: &AttemptRecord) -> Vec<u8> {
+impl List {
+    /// Returns what stands in a batch before the first record of the list.
+    fn head(self) -> String {
+        match self {
+            Self::Attempts => format!("{{\"schema\":{SCHEMA},\"attempts\":["),
+            Self::States => "],\"states\":[".to_owned(),
+        }
+    }
+}
+
+fn json<T: Serialize>(record: &T) -> Vec<u8> {
     #[expect(
         clippy::expect_used,
         reason = "records have string keys and no fallible field"
@@ -70,22 +133,33 @@ pub fn decode(payload: &[u8]) -> Result<Decoded, DecodeError> {
     if schema > SCHEMA {
         return Err(DecodeError::Newer(schema));
     }
-    let Batch { attempts } = serde_json::from_slice(payload).map_err(malformed)?;
-    let mut decoded = Decoded::default();
-    for text in attempts {
+    let Batch { attempts, states } = serde_json::from_slice(payload).map_err(malformed)?;
+    let mut unreadable = Vec::new();
+    Ok(Decoded {
+        records: readable(&attempts, &mut unreadable),
+        states: readable(&states, &mut unreadable),
+        unreadable,
+    })
+}
+
+/// Returns the records that can be read, and puts the others aside.
+fn readable<T: DeserializeOwned>(
+    texts: &[&RawValue],
+    unreadable: &mut Vec<(String, String)>,
+) -> Vec<T> {
+    let mut records = Vec::with_capacity(texts.len());
+    for text in texts {
         match serde_json::from_str(text.get()) {
-            Ok(record) => decoded.records.push(record),
-            Err(error) => decoded
-                .unreadable
-                .push((text.get().to_owned(), error.to_string())),
+            Ok(record) => records.push(record),
+            Err(error) => unreadable.push((text.get().to_owned(), error.to_string())),
         }
     }
-    Ok(decoded)
+    records
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Encoder, decode, record};
+    use super::{Encoder, Entry, decode};
     use crate::wire::DecodeError;
 
     /// The bytes that versions in the field write: additive changes only.
@@ -100,24 +174,54 @@ mod tests {
         \"durationMs\":12,\"nextAttemptAt\":\"2026-03-14T10:21:50.102Z\",\
         \"traceId\":\"4bf92f3577b34da6a3ce929d0e0e4736\",\"createdAt\":\"2026-03-14T10:21:45.102Z\"}";
 
+    const STATE: &str = "{\"id\":\"019b\",\"organisationId\":\"acme\",\"webhookConfigId\":\"ep_1\",\
+        \"jobId\":\"evt-1:ep_1\",\"eventId\":\"evt-1\",\"eventSubCategory\":\"a.b\",\
+        \"bodyHash\":\"e3b0c44298fc1c149afbf4c8996fb924\",\"attempt\":4,\"trigger\":\"retry\",\
+        \"state\":\"dead\",\"reason\":\"exhausted\",\"createdAt\":\"2026-03-14T10:21:50.102Z\"}";
+
     #[test]
     fn the_form_is_pinned() {
         let batch = format!("{{\"schema\":1,\"attempts\":[{GOLDEN},{GOLDEN}]}}");
         let records = decode(batch.as_bytes()).unwrap().records;
         let mut encoder = Encoder::default();
-        records.iter().for_each(|one| encoder.push(&record(one)));
+        (records.iter()).for_each(|one| encoder.push(&Entry::attempt(one)));
 
+        assert_eq!(String::from_utf8(encoder.finish()).unwrap(), batch);
+    }
+
+    #[test]
+    fn the_form_with_states_is_pinned() {
+        let batch =
+            format!("{{\"schema\":1,\"attempts\":[{GOLDEN}],\"states\":[{STATE},{STATE}]}}");
+        let decoded = decode(batch.as_bytes()).unwrap();
+        let mut encoder = Encoder::default();
+        (decoded.states.iter()).for_each(|one| encoder.push(&Entry::state(one)));
+        (decoded.records.iter()).for_each(|one| encoder.push(&Entry::attempt(one)));
+
+        assert_eq!(String::from_utf8(encoder.finish()).unwrap(), batch);
+    }
+
+    #[test]
+    fn states_may_come_without_attempts() {
+        let batch = format!("{{\"schema\":1,\"attempts\":[],\"states\":[{STATE}]}}");
+        let decoded = decode(batch.as_bytes()).unwrap();
+        let mut encoder = Encoder::default();
+        (decoded.states.iter()).for_each(|one| encoder.push(&Entry::state(one)));
+
+        assert_eq!((decoded.records.len(), decoded.states.len()), (0, 1));
         assert_eq!(String::from_utf8(encoder.finish()).unwrap(), batch);
     }
 
     #[test]
     fn unknown_fields_are_passed_over_and_newer_forms_left_alone() {
         let unknown = format!(
-            "{{\"schema\":1,\"states\":[],\"attempts\":[{}]}}",
+            "{{\"schema\":1,\"others\":[],\"states\":[{}],\"attempts\":[{}]}}",
+            STATE.replacen('{', "{\"x\":1,", 1),
             GOLDEN.replacen('{', "{\"x\":1,", 1)
         );
 
-        assert_eq!(decode(unknown.as_bytes()).unwrap().records.len(), 1);
+        let decoded = decode(unknown.as_bytes()).unwrap();
+        assert_eq!((decoded.records.len(), decoded.states.len()), (1, 1));
         assert!(matches!(
             decode(b"{\"schema\":2}"),
             Err(DecodeError::Newer(2))
@@ -132,12 +236,15 @@ mod tests {
     #[test]
     fn a_record_that_is_not_readable_takes_no_other_with_it() {
         let odd = GOLDEN.replace("\"status\"", "\"weather\"");
-        let batch = format!("{{\"schema\":1,\"attempts\":[{GOLDEN},{odd},{GOLDEN}]}}");
+        let strange = STATE.replace("\"dead\"", "\"asleep\"");
+        let batch = format!(
+            "{{\"schema\":1,\"attempts\":[{GOLDEN},{odd},{GOLDEN}],\"states\":[{strange},{STATE}]}}"
+        );
 
         let decoded = decode(batch.as_bytes()).unwrap();
 
-        assert_eq!(decoded.records.len(), 2);
-        assert_eq!(decoded.unreadable.len(), 1);
-        assert_eq!(decoded.unreadable[0].0, odd);
+        assert_eq!((decoded.records.len(), decoded.states.len()), (2, 1));
+        let unreadable: Vec<_> = (decoded.unreadable.iter()).map(|(text, _)| text).collect();
+        assert_eq!(unreadable, [&odd, &strange]);
     }
 }

@@ -149,7 +149,7 @@ async fn a_save_is_in_force_when_every_living_replica_holds_it() {
             .wait_until(&["fan-out"], holds(revision), BOUND)
             .await
     );
-    assert_eq!(replicas.living("fan-out"), 1);
+    assert_eq!(replicas.living("fan-out").len(), 1);
     assert!(
         !replicas
             .wait_until(
