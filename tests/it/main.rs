@@ -13,6 +13,7 @@ mod freshness;
 mod log_complete;
 mod outcomes;
 mod refuses_bad_config;
+mod replay;
 mod retries;
 mod secrets;
 mod survives_kill;

@@ -8,6 +8,7 @@ use http_api::{host::Parts, problem::Problem};
 use jetstream::{
     bucket::{self, Bucket, Followed, Held, View},
     endpoint_bucket::{EndpointBucket, Endpoints},
+    health_bucket::HealthBucket,
     presence::{Lease, Replicas, Revisions},
     token_bucket::{TokenBucket, Tokens},
 };
@@ -26,6 +27,7 @@ const PING_EVERY: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(crate) struct Following {
     pub(crate) endpoint_bucket: EndpointBucket,
+    pub(crate) health_bucket: HealthBucket,
     pub(crate) endpoints: Arc<Endpoints>,
     pub(crate) token_bucket: TokenBucket,
     pub(crate) tokens: Arc<Tokens>,
@@ -43,6 +45,9 @@ impl Following {
         let endpoint_bucket = EndpointBucket::open(&parts.broker)
             .await
             .context("open the endpoints bucket")?;
+        let health_bucket = HealthBucket::open(&parts.broker)
+            .await
+            .context("open the health bucket")?;
         let token_bucket = TokenBucket::open(&parts.broker)
             .await
             .context("open the tokens bucket")?;
@@ -68,6 +73,7 @@ impl Following {
         let lease = parts.keep_present("endpoints and tokens", presence);
         Ok(Self {
             endpoint_bucket,
+            health_bucket,
             endpoints,
             token_bucket,
             tokens,

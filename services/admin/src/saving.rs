@@ -5,6 +5,7 @@
 //! claim that a crash left behind is taken over.
 
 mod lookup;
+mod pausing;
 mod plan;
 mod refusal;
 
@@ -19,6 +20,7 @@ use domain::{
 use jetstream::{
     bucket,
     endpoint_bucket::{EndpointBucket, Endpoints, Stored},
+    health_bucket::HealthBucket,
     sealing::Keyring,
 };
 use parking_lot::Mutex;
@@ -48,6 +50,7 @@ const STORED_MAX_BYTES: usize = 768 * 1024;
 #[derive(Debug)]
 pub(crate) struct Configs {
     bucket: EndpointBucket,
+    healths: HealthBucket,
     endpoints: Arc<Endpoints>,
     keyring: Arc<Keyring>,
     destinations: Arc<Policy>,
@@ -98,6 +101,7 @@ impl Configs {
     pub(crate) fn new(settings: &Settings, following: &Following) -> Self {
         Self {
             bucket: following.endpoint_bucket.clone(),
+            healths: following.health_bucket.clone(),
             endpoints: Arc::clone(&following.endpoints),
             keyring: Arc::clone(&settings.keyring),
             destinations: Arc::clone(&settings.destinations),
@@ -187,6 +191,9 @@ impl Configs {
                 });
             }
             endpoint.updated_at = now();
+            if endpoint.is_enabled && !stored.endpoint.is_enabled {
+                self.let_back(&endpoint).await?;
+            }
             let (old_key, new_key) = (url_key(&stored.endpoint.url), url_key(&endpoint.url));
             if old_key != new_key {
                 self.take_url(organisation, &new_key, id).await?;
@@ -283,6 +290,7 @@ impl Configs {
             {
                 Ok(()) => {
                     self.untold.lock().remove(id);
+                    self.forget_health(&stored.endpoint).await;
                     return Ok(self.bucket.bucket().last_revision().await?);
                 }
                 // Somebody changed it meanwhile: it has its URL again until it is decided anew.

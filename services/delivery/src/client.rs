@@ -177,13 +177,14 @@ fn failure(error: &hyper_util::client::legacy::Error, is_https: bool) -> Failure
 
 /// Returns whether a connection that had been made was ended by the other side.
 fn was_cut_off(error: &(dyn StdError + 'static)) -> bool {
-    let of_this = error.downcast_ref::<io::Error>().is_some_and(|io| {
-        matches!(
-            io.kind(),
-            io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset
-        )
-    });
-    of_this || error.source().is_some_and(was_cut_off)
+    let Some(io) = error.downcast_ref::<io::Error>() else {
+        return error.source().is_some_and(was_cut_off);
+    };
+    let is_cut = matches!(
+        io.kind(),
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset
+    );
+    is_cut || io.get_ref().is_some_and(|inner| was_cut_off(inner))
 }
 
 /// Walks an error's chain, and into I/O errors, which hide their cause from it.

@@ -22,6 +22,9 @@ use crate::{
 /// The most events on a page of the archive.
 pub const ARCHIVE_LIMIT: usize = 1_000;
 
+/// Up to how many events of the archive are counted.
+pub const ARCHIVE_COUNT_LIMIT: u64 = 100_000;
+
 /// A stretch of time, both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ArchiveRange {
@@ -99,6 +102,22 @@ impl AttemptStore {
         };
         let events = self.with_bodies(organisation, rows).await?;
         Ok(ArchivePage { events, next })
+    }
+
+    /// Counts an organisation's events in a range, up to [`ARCHIVE_COUNT_LIMIT`].
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn count_event_bodies(
+        &self,
+        organisation: &OrganisationId,
+        range: &ArchiveRange,
+    ) -> Result<u64, ReadError> {
+        let count = match self.engine() {
+            Engine::Postgres(store) => store.archived_count(organisation, range).await?,
+            Engine::Sqlite(store) => store.archived_count(organisation, range).await?,
+        };
+        Ok(u64::try_from(count).unwrap_or_default())
     }
 
     /// Reads one event as it was accepted; `None` if it is not archived yet, or has expired.

@@ -4,7 +4,7 @@
 //! time over records of attempt number 1 meets every job. Keeping a row for each job instead would cost a
 //! write for each attempt.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use domain::{
     job_state::DeliveryState,
@@ -67,7 +67,7 @@ impl AttemptStore {
         for _ in 0..STEPS {
             let heads = self.heads(filter, reached.as_ref()).await?;
             for rows in heads.rows.chunks(filling.lookup(filter)) {
-                let ranges: Vec<_> = rows.iter().map(|row| only(&row.job_id)).collect();
+                let ranges: BTreeSet<_> = rows.iter().map(|row| only(&row.job_id)).collect();
                 let histories = self.histories(&filter.organisation, &ranges).await?;
                 filling.take(rows, &histories, filter.state);
                 if filling.full() {
@@ -119,7 +119,7 @@ impl AttemptStore {
     ) -> Result<HashSet<JobId>, ReadError> {
         let mut delivered = HashSet::new();
         for jobs in jobs.chunks(JOBS_AT_ONCE) {
-            let ranges: Vec<_> = jobs.iter().map(|job| only(job.as_str())).collect();
+            let ranges: BTreeSet<_> = jobs.iter().map(|job| only(job.as_str())).collect();
             let histories = self.histories(organisation, &ranges).await?;
             let found = histories
                 .iter()
@@ -172,7 +172,7 @@ impl AttemptStore {
     ) -> Result<HashSet<EventId>, ReadError> {
         let mut counted = HashSet::new();
         for events in events.chunks(EVENTS_AT_ONCE) {
-            let ranges: Vec<_> = events
+            let ranges: BTreeSet<_> = events
                 .iter()
                 .map(|event| JobId::of(event, endpoint))
                 .flat_map(|job| [only(job.as_str()), replays_of(&job)])
@@ -192,15 +192,15 @@ impl AttemptStore {
         organisation: &OrganisationId,
         job: &JobId,
     ) -> Result<Option<History>, ReadError> {
-        let range = only(job.as_str());
-        Ok(self.histories(organisation, &[range]).await?.pop())
+        let range = BTreeSet::from([only(job.as_str())]);
+        Ok(self.histories(organisation, &range).await?.pop())
     }
 
     /// Returns what is known of the jobs in the ranges, in order of their ids.
     async fn histories(
         &self,
         organisation: &OrganisationId,
-        ranges: &[JobRange],
+        ranges: &BTreeSet<JobRange>,
     ) -> Result<Vec<History>, ReadError> {
         let mut entries = Vec::new();
         for table in [Table::Attempts, Table::States] {

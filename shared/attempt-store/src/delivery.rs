@@ -144,12 +144,14 @@ impl DeliveryFilter {
 }
 
 impl History {
-    /// Sorts entries, given in any order, by their jobs.
+    /// Sorts entries, given in any order and perhaps twice, by their jobs.
     pub(crate) fn of_each(mut entries: Vec<JobEntry>) -> Vec<Self> {
         entries.sort_by(|a, b| {
             let place = |it: &JobEntry| (it.entry.created_at, it.entry.id.clone());
             (a.key.job.cmp(&b.key.job)).then_with(|| place(a).cmp(&place(b)))
         });
+        // Ranges that were asked for may overlap.
+        entries.dedup();
         let mut histories: Vec<Self> = Vec::new();
         for JobEntry { key, entry } in entries {
             match histories.last_mut().filter(|last| last.key.job == key.job) {

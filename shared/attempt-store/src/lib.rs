@@ -27,7 +27,9 @@ mod select;
 mod sqlite;
 mod store;
 
-pub use archive::{ARCHIVE_LIMIT, ArchivePage, ArchivePosition, ArchiveRange, InvalidPosition};
+pub use archive::{
+    ARCHIVE_COUNT_LIMIT, ARCHIVE_LIMIT, ArchivePage, ArchivePosition, ArchiveRange, InvalidPosition,
+};
 pub use delivery::{Delivery, DeliveryDetail, DeliveryFilter, DeliveryPage};
 pub use entry::{Attempted, Happening, TimelineEntry};
 pub use error::{Cause, OpenError, ReadError, WriteError};

@@ -9,7 +9,7 @@ use domain::{
 };
 
 use crate::{
-    archive::{ArchivePosition, ArchiveRange},
+    archive::{ARCHIVE_COUNT_LIMIT, ArchivePosition, ArchiveRange},
     entry::Table,
     filter::{COUNT_LIMIT, Cursor, Filter, Order, PAGE_LIMIT, Page, Position},
 };
@@ -118,15 +118,7 @@ pub(crate) fn archived(
         "select {columns} from event_bodies b where organisation_id = "
     ));
     query.bind(Value::Text(organisation.as_str().to_owned()));
-    for (condition, bound) in [
-        (" and accepted_at >= ", range.from),
-        (" and accepted_at <= ", range.to),
-    ] {
-        if let Some(bound) = bound {
-            query.push(condition);
-            query.bind(Value::Time(bound));
-        }
-    }
+    query.accepted_within(range);
     if let Some(position) = after {
         query.push(" and (accepted_at, event_id, body_hash) > (");
         query.bind(Value::Time(position.accepted_at));
@@ -138,6 +130,22 @@ pub(crate) fn archived(
     }
     query.push(" order by b.accepted_at, event_id, body_hash limit ");
     query.bind(Value::Number(i64::try_from(limit).unwrap_or(i64::MAX)));
+    query
+}
+
+/// Asks how many bodies an organisation has in a range, up to [`ARCHIVE_COUNT_LIMIT`].
+pub(crate) fn archived_count(organisation: &OrganisationId, range: &ArchiveRange) -> Query {
+    let mut query = Query::new(
+        "select count(*) from (select 1 as one from event_bodies where organisation_id = "
+            .to_owned(),
+    );
+    query.bind(Value::Text(organisation.as_str().to_owned()));
+    query.accepted_within(range);
+    query.push(" limit ");
+    query.bind(Value::Number(
+        i64::try_from(ARCHIVE_COUNT_LIMIT).unwrap_or(i64::MAX),
+    ));
+    query.push(") as counted");
     query
 }
 
@@ -200,6 +208,19 @@ impl Query {
         self.push(", ");
         self.bind(Value::Text(cursor.id.clone()));
         self.push(")");
+    }
+
+    /// Adds the bounds of a range of the archive, behind another condition.
+    fn accepted_within(&mut self, range: &ArchiveRange) {
+        for (condition, bound) in [
+            (" and accepted_at >= ", range.from),
+            (" and accepted_at <= ", range.to),
+        ] {
+            if let Some(bound) = bound {
+                self.push(condition);
+                self.bind(Value::Time(bound));
+            }
+        }
     }
 
     fn filter(&mut self, filter: &Filter) -> Joint {

@@ -64,6 +64,8 @@ pub struct ConfigDraft {
     _updated_at: Option<IgnoredAny>,
     #[serde(rename = "revision")]
     _revision: Option<IgnoredAny>,
+    #[serde(rename = "isPaused")]
+    _is_paused: Option<IgnoredAny>,
     #[serde(rename = "publicKey")]
     _public_key: Option<IgnoredAny>,
 }

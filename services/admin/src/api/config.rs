@@ -4,7 +4,9 @@ mod delete;
 mod get;
 mod list;
 mod patch;
+mod pause;
 mod put;
+mod resume;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,6 +15,7 @@ use std::{
 
 use axum::{
     Json, Router,
+    extract::Request,
     response::{IntoResponse as _, Response},
     routing::MethodFilter,
 };
@@ -22,6 +25,7 @@ use domain::{
     retry::RetryPolicy,
     signing::Scheme,
     time::Timestamp,
+    token::Permission,
 };
 use http::{HeaderMap, header};
 use http_api::problem::Problem;
@@ -29,7 +33,7 @@ use serde::{Serialize, Serializer};
 
 use crate::{
     Admin,
-    api::counted,
+    api::{PathId, counted, path_id},
     metrics::Instruments,
     saving::{Expected, Saved},
 };
@@ -63,8 +67,20 @@ pub(super) fn routes(instruments: &Arc<Instruments>) -> Router<Arc<Admin>> {
         (MethodFilter::DELETE, delete::OPERATION),
         delete::handler,
     );
+    let pause = counted(
+        instruments,
+        (MethodFilter::POST, pause::OPERATION),
+        pause::handler,
+    );
+    let resume = counted(
+        instruments,
+        (MethodFilter::POST, resume::OPERATION),
+        resume::handler,
+    );
     Router::new()
         .route("/webhooks/configs", list.merge(put))
+        .route("/webhooks/configs/{id}/pause", pause)
+        .route("/webhooks/configs/{id}/resume", resume)
         .route("/webhooks/configs/{id}", get.merge(patch).merge(delete))
 }
 
@@ -78,6 +94,7 @@ struct ConfigView<'a> {
     events: &'a [EventPattern],
     http_method: Method,
     is_enabled: bool,
+    is_paused: bool,
     max_retries: u32,
     #[serde(serialize_with = "shown_headers")]
     headers: &'a [Header],
@@ -106,6 +123,7 @@ impl<'a> ConfigView<'a> {
             events: &endpoint.events,
             http_method: endpoint.http_method,
             is_enabled: endpoint.is_enabled,
+            is_paused: endpoint.is_paused,
             max_retries: endpoint.max_retries(),
             headers: &endpoint.headers,
             entity_filters: &endpoint.entity_filters,
@@ -168,6 +186,27 @@ fn expected(headers: &HeaderMap, operation: &'static str) -> Result<Expected, Pr
 }
 
 impl Admin {
+    /// Pauses or resumes a config, if `If-Match` allows it, and waits until that is in force.
+    async fn set_paused(
+        &self,
+        (path, request): (PathId, Request),
+        is_paused: bool,
+        operation: &'static str,
+    ) -> Result<Response, Problem> {
+        let (parts, _body) = request.into_parts();
+        let organisation = self.admit_to(&parts, Permission::WriteConfigs, operation)?;
+        let id = path_id(path, operation, MISSING)?;
+        let expected = expected(&parts.headers, operation)?;
+        let saved = self
+            .configs
+            .set_paused(&organisation, &id, is_paused, expected)
+            .await
+            .map_err(|refusal| refusal.problem(operation, ""))?;
+        self.configs_in_force(std::slice::from_ref(&saved), operation)
+            .await?;
+        Ok(ConfigView::saved(&saved, None).answer())
+    }
+
     /// Waits until saved configs are in force. When they are not, their generated secrets are kept
     /// for the request that repeats this one.
     async fn configs_in_force(

@@ -7,7 +7,7 @@ use domain::{
     endpoint::Endpoint,
     event::stored_max_bytes,
     name::EventId,
-    replay::{Archived, Mode, Pace, Progress, Reason, Replay, covered, trace},
+    replay::{Archived, Mode, Pace, Place, Progress, Reason, Replay, covered, trace},
 };
 use futures::future::join_all;
 use jetstream::{
@@ -20,7 +20,7 @@ use jetstream::{
 };
 use tokio::sync::Semaphore;
 
-use super::archive::Archive;
+use super::archive::{Archive, Stretch};
 use crate::{following::Following, metrics::Instruments};
 
 /// How many pages are in memory at once, each with up to 8 MiB of bodies.
@@ -51,8 +51,13 @@ pub(super) struct Pages {
     instruments: Arc<Instruments>,
 }
 
-/// Events in their order, each with whether it is its turn.
-type Chosen = Vec<(ArchivedEvent, bool)>;
+/// Events that a page deals with, each with whether it has its turn.
+#[derive(Debug)]
+struct Chosen {
+    events: Vec<(ArchivedEvent, bool)>,
+    /// The place behind them; `None` if there are no more events.
+    place: Option<Place>,
+}
 
 impl Pages {
     pub(super) fn new(
@@ -115,16 +120,21 @@ impl Pages {
         endpoint: &Endpoint,
         pace: &Pace,
     ) -> Result<Chosen, ReadError> {
-        let mut events = self.archive.events(replay, pace.look()).await?;
+        let Stretch { mut events, next } = self.archive.events(replay, pace.look()).await?;
         let settled = self.settled(replay, endpoint, &events).await?;
-        let mut turns: Vec<bool> = events
+        let turns: Vec<bool> = events
             .iter()
             .map(|event| replay.takes(endpoint, &archived(event), &settled))
             .collect();
         let covered = covered(&turns, pace.jobs());
+        // Where all is dealt with, so are bodies that have expired and are in the archive's order only.
+        let next = next.filter(|_| covered == events.len());
         events.truncate(covered);
-        turns.truncate(covered);
-        Ok(events.into_iter().zip(turns).collect())
+        let place = next.or_else(|| events.last().map(|last| archived(last).place()));
+        Ok(Chosen {
+            events: events.into_iter().zip(turns).collect(),
+            place,
+        })
     }
 
     /// Returns those of the events that are delivered to the endpoint or have a job alive, if that
@@ -148,12 +158,11 @@ impl Pages {
 
     /// Stores the jobs of a page, all at once, and waits for all of them.
     async fn publish(&self, replay: &Replay, revision: u64, chosen: Chosen) -> Page {
-        let Some((last, _)) = chosen.last() else {
+        let Some(place) = chosen.place else {
             return Page::End;
         };
-        let place = archived(last).place();
-        let looked = u64::try_from(chosen.len()).unwrap_or(u64::MAX);
-        let turns = chosen.into_iter().filter(|(_, turn)| *turn);
+        let looked = u64::try_from(chosen.events.len()).unwrap_or(u64::MAX);
+        let turns = chosen.events.into_iter().filter(|(_, turn)| *turn);
         let jobs = turns.map(|(event, _)| self.store(replay, revision, event));
         let stored = join_all(jobs).await;
         let done = stored.iter().map(|stored| u64::from(*stored)).sum();

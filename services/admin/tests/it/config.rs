@@ -66,7 +66,7 @@ async fn the_form_of_a_config_is_pinned() {
     let expected = json!({
         "id": made["id"], "organisationId": "acme", "url": "https://a.example/hook?x=y",
         "events": ["reward.*", "challenge-completion"], "httpMethod": "PUT", "isEnabled": false,
-        "maxRetries": 5,
+        "isPaused": false, "maxRetries": 5,
         "headers": {"X-Webhook-Source": "acme", "Authorization": "Bearer ***"},
         "entityFilters": {"reward.earned": ["r-1"]}, "signing": "standard",
         "retryPolicy": {"preset": "custom", "delay": {"fixed": 100}}, "timeoutMs": 2000,

@@ -10,6 +10,8 @@ mod config;
 mod hostile;
 mod installation;
 mod log;
+mod pausing;
+mod replay;
 mod saving;
 mod secret;
 mod token;

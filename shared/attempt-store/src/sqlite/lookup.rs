@@ -1,5 +1,7 @@
 //! Reading from SQLite what jobs are put together from, and the archive.
 
+use std::collections::BTreeSet;
+
 use domain::{
     event::BodyHash,
     name::{EventId, OrganisationId},
@@ -38,7 +40,7 @@ impl SqliteStore {
     pub(crate) async fn entries(
         &self,
         table: Table,
-        ranges: &[JobRange],
+        ranges: &BTreeSet<JobRange>,
     ) -> Result<Vec<EntryRow>, ReadError> {
         if ranges.is_empty() {
             return Ok(Vec::new());
@@ -66,6 +68,16 @@ impl SqliteStore {
     ) -> Result<Vec<ArchivedRow>, ReadError> {
         let query = select::archived(ARCHIVED, organisation, range, after, limit);
         Ok(query_as(&query).fetch_all(&self.readers).await?)
+    }
+
+    pub(crate) async fn archived_count(
+        &self,
+        organisation: &OrganisationId,
+        range: &ArchiveRange,
+    ) -> Result<i64, ReadError> {
+        let query = select::archived_count(organisation, range);
+        let (count,): (i64,) = query_as(&query).fetch_one(&self.readers).await?;
+        Ok(count)
     }
 
     pub(crate) async fn one_archived(

@@ -5,7 +5,8 @@ use bytes::Bytes;
 use domain::{
     attempt::{AttemptRecord, BodyEncoding, Trigger},
     event::BodyHash,
-    name::{Name, Rule},
+    job_state::{JobState, StateRecord},
+    name::{JobId, Name, Rule},
     outcome::ErrorKind,
     time::Timestamp,
 };
@@ -81,6 +82,61 @@ pub(crate) fn a_failure(n: u32) -> AttemptRecord {
         next_attempt_at: Some(at("2026-03-14T10:21:50.107Z")),
         ..a_record(n)
     }
+}
+
+/// A first parking for five seconds; `n` makes its id and its time, as that of [`a_record`].
+pub(crate) fn a_parking(n: u32) -> StateRecord {
+    let record = a_record(n);
+    StateRecord {
+        id: record.id,
+        organisation_id: record.organisation_id,
+        webhook_config_id: record.webhook_config_id,
+        job_id: record.job_id,
+        event_id: record.event_id,
+        event_category: Some("challenge".to_owned()),
+        event_sub_category: record.event_sub_category,
+        body_hash: record.body_hash,
+        attempt: 1,
+        trigger: Trigger::Auto,
+        state: JobState::Parked,
+        reason: Some("rate-limit".to_owned()),
+        next_attempt_at: Some(Timestamp::from_millis(record.created_at.millis() + 5_000)),
+        created_at: record.created_at,
+    }
+}
+
+/// A dead letter of a job that was never attempted.
+pub(crate) fn a_death(n: u32) -> StateRecord {
+    StateRecord {
+        state: JobState::Dead,
+        reason: Some("endpoint-disabled".to_owned()),
+        next_attempt_at: None,
+        ..a_parking(n)
+    }
+}
+
+/// The attempt as one for another job: event `evt-<job>` for endpoint `ep1`.
+pub(crate) fn of_job(job: u32, record: AttemptRecord) -> AttemptRecord {
+    let (event_id, job_id) = job_names(job);
+    AttemptRecord {
+        event_id,
+        job_id,
+        ..record
+    }
+}
+
+/// The state as one of another job, as [`of_job`] does it.
+pub(crate) fn state_of_job(job: u32, record: StateRecord) -> StateRecord {
+    let (event_id, job_id) = job_names(job);
+    StateRecord {
+        event_id,
+        job_id,
+        ..record
+    }
+}
+
+fn job_names(job: u32) -> (domain::name::EventId, JobId) {
+    (name(&format!("evt-{job}")), name(&format!("evt-{job}:ep1")))
 }
 
 /// The event that [`a_record`] delivers.

@@ -7,12 +7,16 @@
 
 mod archive;
 mod build;
+mod deliveries;
+mod jobs;
 mod large_bodies;
 mod open;
 mod outage;
 mod paging;
 mod partitions;
 mod read;
+mod replaying;
 mod retention;
+mod states;
 mod stores;
 mod write;

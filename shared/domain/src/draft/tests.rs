@@ -147,12 +147,13 @@ fn a_masked_header_sent_back_keeps_its_value() {
 fn read_only_fields_are_ignored_and_a_foreign_organisation_is_told() {
     let draft = json!({
         "organisationId": "umbra", "createdAt": "x", "updatedAt": 1, "revision": [],
-        "publicKey": null, "active": false,
+        "publicKey": null, "isPaused": true, "active": false,
     });
 
     let after = update(draft.clone()).unwrap().endpoint;
 
     assert!(!after.is_enabled);
+    assert!(!after.is_paused);
     assert_eq!(after.created_at, existing().created_at);
     assert!(read(draft).is_foreign_to(&"acme".parse().unwrap()));
     assert!(!read(json!({"organisationId": "acme"})).is_foreign_to(&"acme".parse().unwrap()));

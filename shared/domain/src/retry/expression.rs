@@ -111,12 +111,6 @@ impl Expression {
         Self::try_from(source.to_owned())
     }
 
-    /// Returns the text that the expression was read from.
-    #[must_use]
-    pub fn source(&self) -> &str {
-        &self.source
-    }
-
     /// Returns the delay in milliseconds, clamped to 0 to a day, or `None` if the expression comes
     /// to no number, as `0 / 0` does.
     #[must_use]

@@ -278,6 +278,14 @@ fn an_asked_wait_goes_before_an_expression_and_that_before_the_preset() {
     );
 }
 
+#[test]
+fn presets_have_their_number_of_retries() {
+    let retries = PRESETS.map(|name| preset(name).preset.max_retries());
+
+    assert_eq!(retries, [3, 3, 9, 3]);
+    assert_eq!(Preset::default(), Preset::Nudj);
+}
+
 proptest! {
     #[test]
     fn decisions_are_bounded_and_end_exactly_at_max_retries(
@@ -426,12 +434,4 @@ fn failed(kind: ErrorKind) -> Outcome {
         kind,
         message: String::new(),
     })
-}
-
-#[test]
-fn presets_have_their_number_of_retries() {
-    let retries = PRESETS.map(|name| preset(name).preset.max_retries());
-
-    assert_eq!(retries, [3, 3, 9, 3]);
-    assert_eq!(Preset::default(), Preset::Nudj);
 }

@@ -138,8 +138,8 @@ fn json_is_the_text_as_it_was_written() {
 
     let expression: Expression = serde_json::from_str(json).unwrap();
 
-    assert_eq!(expression.source(), " pow(2,retried)*1000 ");
     assert_eq!(serde_json::to_string(&expression).unwrap(), json);
+    assert_eq!(String::from(expression), " pow(2,retried)*1000 ");
     assert!(serde_json::from_str::<Expression>("5000").is_err());
 }
 

@@ -4,74 +4,64 @@ use super::policy;
 use crate::retry::RetryPolicy;
 
 #[test]
-fn bounds_are_checked_and_named() {
-    let kinds = |list: &str| format!("{{\"retryOn\":{{\"errorKinds\":[{list}]}}}}");
-    let delay = |text: &str| format!("{{\"delay\":{text}}}");
-    let long = |entry: &str, n: usize| vec![entry; n].join(",");
-    for (json, fault) in [
+fn bounds_of_delays_are_checked_and_named() {
+    const DAY: &str = "must be from 0 to 86400000 milliseconds";
+    let exponential = |base, factor, cap| {
+        format!("{{\"exponential\":{{\"base\":{base},\"factor\":{factor},\"cap\":{cap}}}}}")
+    };
+    let schedule = |entries: &[&str]| format!("{{\"schedule\":[{}]}}", entries.join(","));
+    for (delay, field, must) in [
+        ("{\"fixed\":86400001}".to_owned(), "fixed", DAY),
+        (exponential(86_400_001, 1.0, 9), "exponential.base", DAY),
+        (exponential(1, 1.0, 86_400_001), "exponential.cap", DAY),
         (
-            "{\"jitter\":1.5}".to_owned(),
-            "jitter: must be a number from 0 to 1",
+            exponential(1, 0.5, 9),
+            "exponential.factor",
+            "must be a number from 1 to 100",
         ),
         (
-            "{\"jitter\":-0.1}".to_owned(),
-            "jitter: must be a number from 0 to 1",
+            schedule(&[]),
+            "schedule",
+            "must be a list of 1 to 100 entries",
         ),
         (
-            "{\"preset\":\"custom\"}".to_owned(),
-            "delay: must be given with the preset custom",
+            schedule(&["1"; 101]),
+            "schedule",
+            "must be a list of 1 to 100 entries",
         ),
-        (
-            delay("{\"fixed\":86400001}"),
-            "delay.fixed: must be from 0 to 86400000 milliseconds",
-        ),
-        (
-            delay("{\"exponential\":{\"base\":86400001,\"factor\":1,\"cap\":9}}"),
-            "delay.exponential.base: must be from 0 to 86400000 milliseconds",
-        ),
-        (
-            delay("{\"exponential\":{\"base\":1,\"factor\":1,\"cap\":86400001}}"),
-            "delay.exponential.cap: must be from 0 to 86400000 milliseconds",
-        ),
-        (
-            delay("{\"exponential\":{\"base\":1,\"factor\":0.5,\"cap\":9}}"),
-            "delay.exponential.factor: must be a number from 1 to 100",
-        ),
-        (
-            delay("{\"schedule\":[]}"),
-            "delay.schedule: must be a list of 1 to 100 entries",
-        ),
-        (
-            delay(&format!("{{\"schedule\":[{}]}}", long("1", 101))),
-            "delay.schedule: must be a list of 1 to 100 entries",
-        ),
-        (
-            delay("{\"schedule\":[1,86400001]}"),
-            "delay.schedule: must be from 0 to 86400000 milliseconds",
-        ),
-        (
-            format!("{{\"retryOn\":{{\"statuses\":[{}]}}}}", long("500", 101)),
-            "retryOn.statuses: must be at most 100 entries",
-        ),
-        (
-            kinds(&long("\"dns\"", 10)),
-            "retryOn.errorKinds: must be at most 9 entries",
-        ),
-        (
-            kinds("\"dns\",\"status\""),
-            "retryOn.errorKinds: must be without status: list statuses in retryOn.statuses",
-        ),
-        (
-            kinds("\"cancelled\""),
-            "retryOn.errorKinds: must be without cancelled, which is always retried",
-        ),
+        (schedule(&["1", "86400001"]), "schedule", DAY),
     ] {
-        assert_eq!(
-            policy(&json).check().unwrap_err().to_string(),
-            fault,
-            "{json}"
+        check(
+            &format!("{{\"delay\":{delay}}}"),
+            &format!("delay.{field}: {must}"),
         );
     }
+    check(
+        "{\"preset\":\"custom\"}",
+        "delay: must be given with the preset custom",
+    );
+}
+
+#[test]
+fn bounds_of_jitter_and_lists_are_checked_and_named() {
+    let kinds = |list: &[&str]| format!("{{\"retryOn\":{{\"errorKinds\":{list:?}}}}}");
+    let statuses = format!("{{\"retryOn\":{{\"statuses\":{:?}}}}}", [500; 101]);
+
+    check("{\"jitter\":1.5}", "jitter: must be a number from 0 to 1");
+    check("{\"jitter\":-0.1}", "jitter: must be a number from 0 to 1");
+    check(&statuses, "retryOn.statuses: must be at most 100 entries");
+    check(
+        &kinds(&["dns"; 10]),
+        "retryOn.errorKinds: must be at most 9 entries",
+    );
+    check(
+        &kinds(&["dns", "status"]),
+        "retryOn.errorKinds: must be without status: list statuses in retryOn.statuses",
+    );
+    check(
+        &kinds(&["cancelled"]),
+        "retryOn.errorKinds: must be without cancelled, which is always retried",
+    );
 }
 
 #[test]
@@ -120,4 +110,12 @@ fn what_is_no_status_is_refused_by_what_must_stand_there() {
             "{status}: {error}"
         );
     }
+}
+
+fn check(json: &str, fault: &str) {
+    assert_eq!(
+        policy(json).check().unwrap_err().to_string(),
+        fault,
+        "{json}"
+    );
 }
