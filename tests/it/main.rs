@@ -12,12 +12,14 @@ mod drains;
 mod freshness;
 mod log_complete;
 mod outcomes;
+mod pausing;
 mod refuses_bad_config;
 mod replay;
 mod retries;
 mod secrets;
 mod survives_kill;
 mod tenants;
+mod waits;
 
 use std::time::Duration;
 

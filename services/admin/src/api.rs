@@ -1,6 +1,7 @@
 //! The routes, and what their handlers share.
 
 mod config;
+mod delivery;
 mod log;
 mod replay;
 mod token;
@@ -29,6 +30,7 @@ pub(crate) fn router(admin: Arc<Admin>, instruments: &Arc<Instruments>) -> Route
     let all = config::routes(instruments)
         .merge(token::routes(instruments))
         .merge(log::routes(instruments))
+        .merge(delivery::routes(instruments))
         .merge(replay::routes(instruments));
     Router::new().nest("/api/v2/admin", all).with_state(admin)
 }

@@ -12,6 +12,7 @@ mod metrics;
 mod peers;
 mod recorder;
 mod resolver;
+mod sweep;
 mod targets;
 mod traffic;
 mod worker;
@@ -77,6 +78,8 @@ pub async fn start(settings: &Settings, parts: &Parts) -> anyhow::Result<()> {
     let traffic = Arc::new(Traffic::new(limits.places, peers, Arc::clone(&keeper)));
     let timing = Arc::clone(&traffic).keep_time(shutdown.draining());
     shutdown.spawn_infallible("traffic", timing);
+    let sweeping = sweep::run(broker.clone(), publisher.clone(), shutdown.draining());
+    shutdown.spawn_infallible("sweep", sweeping);
     let gate = Gate::default().under(lease).and(publisher.flowing());
     let worker = Arc::new(Worker {
         broker: broker.clone(),

@@ -6,7 +6,8 @@
 //!
 //! [`Broker`] is the connection; [`topology`] makes the streams; [`publisher`] and [`consumer`] move
 //! messages, [`wire`] says what they look like; [`bucket`], [`endpoint_bucket`], [`token_bucket`] and
-//! [`presence`] hold what is configured; [`retry_lane`] decides how a job waits.
+//! [`presence`] hold what is configured; [`retry_lane`] decides how a job waits, [`overdue`] looks after those
+//! that wait too long.
 
 pub mod batcher;
 pub mod bucket;
@@ -15,6 +16,7 @@ pub mod consumer;
 pub mod dead_letter;
 pub mod endpoint_bucket;
 pub mod health_bucket;
+pub mod overdue;
 pub mod presence;
 pub mod progress;
 pub mod publisher;

@@ -236,6 +236,12 @@ impl Names {
         )
     }
 
+    /// Returns the subjects of all schedules.
+    #[must_use]
+    pub fn all_scheduled(&self) -> String {
+        format!("{}.scheduled.>", self.prefix)
+    }
+
     /// Returns the subject of attempt records.
     #[must_use]
     pub fn attempts(&self) -> String {

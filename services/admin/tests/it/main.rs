@@ -7,6 +7,7 @@
 )]
 
 mod config;
+mod delivery;
 mod hostile;
 mod installation;
 mod log;

@@ -47,206 +47,177 @@ fn names_lead_back_to_states() {
     assert_eq!(DeliveryState::from_name("dead"), None);
 }
 
+/// What happened, one step after the other, and where it left the job. A step is the attempt's trigger and
+/// number, what became of it, when, and until when the job waits.
+const TABLE: &[(&str, &str, &str)] = &[
+    ("nothing is known", "", "pending"),
+    (
+        "parked first",
+        "auto 1 parked @1 until 9",
+        "pending until 9",
+    ),
+    (
+        "parked twice",
+        "auto 1 parked @1 until 9, auto 1 parked @9 until 20",
+        "pending until 20",
+    ),
+    ("given up before any attempt", "auto 1 dead @1", "failed"),
+    (
+        "parked, then given up",
+        "auto 1 parked @1 until 9, auto 1 dead @9",
+        "failed",
+    ),
+    ("delivered at once", "auto 1 delivered @1", "delivered"),
+    (
+        "parked, then delivered",
+        "auto 1 parked @1 until 9, auto 1 delivered @9",
+        "delivered",
+    ),
+    (
+        "failed once",
+        "auto 1 failed @1 until 6",
+        "retrying until 6",
+    ),
+    (
+        "parked before the retry",
+        "auto 1 failed @1 until 6, retry 2 parked @6 until 30",
+        "retrying until 30",
+    ),
+    (
+        "failed again after parking",
+        "auto 1 failed @1 until 6, retry 2 parked @6 until 30, retry 2 failed @30 until 35",
+        "retrying until 35",
+    ),
+    (
+        "retries used up",
+        "auto 1 failed @1 until 6, retry 2 failed @6, retry 2 dead @7",
+        "failed",
+    ),
+    (
+        "not retried, its dead letter still to come",
+        "auto 1 failed @1",
+        "failed",
+    ),
+    (
+        "endpoint disabled while the retry waited",
+        "auto 1 failed @1 until 6, retry 2 dead @6",
+        "failed",
+    ),
+    (
+        "an attempt repeated after a crash",
+        "auto 1 failed @1 until 6, auto 1 failed @4 until 9",
+        "retrying until 9",
+    ),
+    (
+        "given up by one chain, delivered by another",
+        "retry 3 delivered @5, retry 4 dead @90",
+        "delivered",
+    ),
+    (
+        "given up, then delivered by hand",
+        "auto 1 failed @1, auto 1 dead @2, manual 2 delivered @50",
+        "delivered",
+    ),
+    (
+        "given up, then failed by hand",
+        "auto 1 failed @1, auto 1 dead @2, manual 2 failed @50",
+        "failed",
+    ),
+    (
+        "given up, then given up by hand",
+        "auto 1 failed @1, auto 1 dead @2, manual 2 failed @50, manual 2 dead @51",
+        "failed",
+    ),
+    (
+        "a hand's failure while the chain goes on",
+        "auto 1 failed @1 until 300, manual 2 failed @50",
+        "retrying until 300",
+    ),
+    (
+        "a hand's dead letter while the chain goes on",
+        "auto 1 failed @1 until 300, manual 2 failed @50, manual 2 dead @51",
+        "retrying until 300",
+    ),
+    (
+        "a hand's attempt is parked while the chain goes on",
+        "auto 1 failed @1 until 300, manual 2 parked @50 until 60",
+        "retrying until 60",
+    ),
+    (
+        "a hand's attempt of a dead job is parked",
+        "auto 1 failed @1, auto 1 dead @2, manual 2 parked @50 until 60",
+        "retrying until 60",
+    ),
+    (
+        "a hand's parked attempt has failed",
+        "auto 1 dead @2, manual 2 parked @50 until 60, manual 2 failed @60",
+        "failed",
+    ),
+    (
+        "the policy started anew by hand",
+        "auto 1 dead @2, manual 2 parked @50 until 60, manual 2 failed @60 until 65",
+        "retrying until 65",
+    ),
+    (
+        "the policy started anew by hand has run out",
+        "auto 1 dead @2, manual 2 failed @60 until 65, retry 3 failed @65, retry 3 dead @66",
+        "failed",
+    ),
+    ("a test that failed", "test 1 failed @1", "failed"),
+    ("a test that succeeded", "test 1 delivered @1", "delivered"),
+    (
+        "a replay that waits",
+        "replay 1 failed @1 until 6",
+        "retrying until 6",
+    ),
+    (
+        "within one millisecond",
+        "auto 1 dead @1, auto 1 failed @1, auto 1 parked @1 until 9",
+        "failed",
+    ),
+];
+
 #[test]
 fn a_job_stands_where_its_steps_left_it() {
-    use DeliveryState::{Delivered, Failed, Pending, Retrying};
-    use Trigger::{Auto, Manual, Replay, Retry, Test};
-    let table: &[(&str, &[Step], DeliveryState, Option<i64>)] = &[
-        ("nothing is known", &[], Pending, None),
-        ("parked first", &[parked(1, Auto, 1, 9)], Pending, Some(9)),
-        (
-            "parked twice",
-            &[parked(1, Auto, 1, 9), parked(1, Auto, 9, 20)],
-            Pending,
-            Some(20),
-        ),
-        (
-            "given up before any attempt",
-            &[dead(1, Auto, 1)],
-            Failed,
-            None,
-        ),
-        (
-            "parked, then given up",
-            &[parked(1, Auto, 1, 9), dead(1, Auto, 9)],
-            Failed,
-            None,
-        ),
-        ("delivered at once", &[success(1, Auto, 1)], Delivered, None),
-        (
-            "parked, then delivered",
-            &[parked(1, Auto, 1, 9), success(1, Auto, 9)],
-            Delivered,
-            None,
-        ),
-        ("failed once", &[failed(1, Auto, 1, 6)], Retrying, Some(6)),
-        (
-            "parked before the retry",
-            &[failed(1, Auto, 1, 6), parked(2, Retry, 6, 30)],
-            Retrying,
-            Some(30),
-        ),
-        (
-            "failed again after parking",
-            &[
-                failed(1, Auto, 1, 6),
-                parked(2, Retry, 6, 30),
-                failed(2, Retry, 30, 35),
-            ],
-            Retrying,
-            Some(35),
-        ),
-        (
-            "retries used up",
-            &[failed(1, Auto, 1, 6), last(2, Retry, 6), dead(2, Retry, 7)],
-            Failed,
-            None,
-        ),
-        (
-            "not retried, its dead letter still to come",
-            &[last(1, Auto, 1)],
-            Failed,
-            None,
-        ),
-        (
-            "endpoint disabled while the retry waited",
-            &[failed(1, Auto, 1, 6), dead(2, Retry, 6)],
-            Failed,
-            None,
-        ),
-        (
-            "an attempt repeated after a crash",
-            &[failed(1, Auto, 1, 6), failed(1, Auto, 4, 9)],
-            Retrying,
-            Some(9),
-        ),
-        (
-            "given up by one chain, delivered by another",
-            &[success(3, Retry, 5), dead(4, Retry, 90)],
-            Delivered,
-            None,
-        ),
-        (
-            "given up, then delivered by hand",
-            &[last(1, Auto, 1), dead(1, Auto, 2), success(2, Manual, 50)],
-            Delivered,
-            None,
-        ),
-        (
-            "given up, then failed by hand",
-            &[last(1, Auto, 1), dead(1, Auto, 2), last(2, Manual, 50)],
-            Failed,
-            None,
-        ),
-        (
-            "given up, then given up by hand",
-            &[
-                last(1, Auto, 1),
-                dead(1, Auto, 2),
-                last(2, Manual, 50),
-                dead(2, Manual, 51),
-            ],
-            Failed,
-            None,
-        ),
-        (
-            "a hand's failure while the chain goes on",
-            &[failed(1, Auto, 1, 300), last(2, Manual, 50)],
-            Retrying,
-            Some(300),
-        ),
-        (
-            "a hand's dead letter while the chain goes on",
-            &[
-                failed(1, Auto, 1, 300),
-                last(2, Manual, 50),
-                dead(2, Manual, 51),
-            ],
-            Retrying,
-            Some(300),
-        ),
-        (
-            "a hand's attempt is parked while the chain goes on",
-            &[failed(1, Auto, 1, 300), parked(2, Manual, 50, 60)],
-            Retrying,
-            Some(60),
-        ),
-        (
-            "a hand's attempt of a dead job is parked",
-            &[
-                last(1, Auto, 1),
-                dead(1, Auto, 2),
-                parked(2, Manual, 50, 60),
-            ],
-            Retrying,
-            Some(60),
-        ),
-        (
-            "a hand's parked attempt has failed",
-            &[
-                dead(1, Auto, 2),
-                parked(2, Manual, 50, 60),
-                last(2, Manual, 60),
-            ],
-            Failed,
-            None,
-        ),
-        (
-            "the policy started anew by hand",
-            &[
-                dead(1, Auto, 2),
-                parked(2, Manual, 50, 60),
-                failed(2, Manual, 60, 65),
-            ],
-            Retrying,
-            Some(65),
-        ),
-        (
-            "the policy started anew by hand has run out",
-            &[
-                dead(1, Auto, 2),
-                failed(2, Manual, 60, 65),
-                last(3, Retry, 65),
-                dead(3, Retry, 66),
-            ],
-            Failed,
-            None,
-        ),
-        ("a test that failed", &[last(1, Test, 1)], Failed, None),
-        (
-            "a test that succeeded",
-            &[success(1, Test, 1)],
-            Delivered,
-            None,
-        ),
-        (
-            "a replay that waits",
-            &[failed(1, Replay, 1, 6)],
-            Retrying,
-            Some(6),
-        ),
-        (
-            "within one millisecond",
-            &[dead(1, Auto, 1), last(1, Auto, 1), parked(1, Auto, 1, 9)],
-            Failed,
-            None,
-        ),
-    ];
-    for (case, steps, state, next) in table {
-        let found = standing(steps);
-        assert_eq!(found.state, *state, "{case}");
-        let next = next.map(Timestamp::from_millis);
-        assert_eq!(found.next_attempt_at, next, "{case}");
+    for (case, steps, expected) in TABLE {
+        let steps: Vec<_> = (steps.split(", "))
+            .filter(|step| !step.is_empty())
+            .map(read)
+            .collect();
+
+        let found = standing(&steps);
+
+        let until = (found.next_attempt_at)
+            .map(|next| format!(" until {}", next.millis()))
+            .unwrap_or_default();
+        let found = format!("{}{until}", found.state.as_str());
+        assert_eq!(found, *expected, "{case}");
+    }
+}
+
+fn read(text: &str) -> Step {
+    let words: Vec<_> = text.split(' ').collect();
+    let time = |text: &str| Timestamp::from_millis(text.parse().unwrap());
+    let until = words.get(5).map(|until| time(until));
+    let event = match words[2] {
+        "delivered" => StepEvent::Succeeded,
+        "failed" => StepEvent::Failed { next: until },
+        "parked" => StepEvent::Parked { until },
+        "dead" => StepEvent::Dead,
+        other => panic!("{other} is no step"),
+    };
+    Step {
+        attempt: words[1].parse().unwrap(),
+        trigger: Trigger::from_name(words[0]).unwrap(),
+        at: time(words[3].strip_prefix('@').unwrap()),
+        event,
     }
 }
 
 #[test]
 fn the_deciding_step_is_named() {
-    let gone = [dead(1, Trigger::Auto, 2), last(1, Trigger::Auto, 1)];
-    let parked = [
-        failed(1, Trigger::Auto, 1, 6),
-        parked(2, Trigger::Retry, 6, 9),
-    ];
+    let gone = ["auto 1 dead @2", "auto 1 failed @1"].map(read);
+    let parked = ["auto 1 failed @1 until 6", "retry 2 parked @6 until 9"].map(read);
 
     assert_eq!(standing(&gone).decided_by, Some(0));
     assert_eq!(standing(&parked).decided_by, Some(1));
@@ -300,38 +271,12 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec((1..6_u32, trigger, event), 0..12).prop_map(|steps| {
         (0..)
             .zip(steps)
-            .map(|(at, (attempt, trigger, event))| step(attempt, trigger, at, event))
+            .map(|(at, (attempt, trigger, event))| Step {
+                attempt,
+                trigger,
+                at: Timestamp::from_millis(at),
+                event,
+            })
             .collect()
     })
-}
-
-fn step(attempt: u32, trigger: Trigger, at: i64, event: StepEvent) -> Step {
-    Step {
-        attempt,
-        trigger,
-        at: Timestamp::from_millis(at),
-        event,
-    }
-}
-
-fn success(attempt: u32, trigger: Trigger, at: i64) -> Step {
-    step(attempt, trigger, at, StepEvent::Succeeded)
-}
-
-fn failed(attempt: u32, trigger: Trigger, at: i64, next: i64) -> Step {
-    let next = Some(Timestamp::from_millis(next));
-    step(attempt, trigger, at, StepEvent::Failed { next })
-}
-
-fn last(attempt: u32, trigger: Trigger, at: i64) -> Step {
-    step(attempt, trigger, at, StepEvent::Failed { next: None })
-}
-
-fn parked(attempt: u32, trigger: Trigger, at: i64, until: i64) -> Step {
-    let until = Some(Timestamp::from_millis(until));
-    step(attempt, trigger, at, StepEvent::Parked { until })
-}
-
-fn dead(attempt: u32, trigger: Trigger, at: i64) -> Step {
-    step(attempt, trigger, at, StepEvent::Dead)
 }

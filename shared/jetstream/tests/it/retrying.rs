@@ -8,6 +8,7 @@ use domain::{
     time::Timestamp,
 };
 use jetstream::{
+    overdue::{OVERDUE_AFTER, Sweep},
     publisher::{Error, Publisher},
     retry_lane::{Cargo, Waiting, message},
     wire::{self, TraceHeaders},
@@ -104,6 +105,29 @@ async fn a_stream_that_an_older_server_made_takes_no_schedules_and_nothing_stall
     assert!(*publisher.flowing().borrow());
     let waiting = message(&broker.names, &job(0), &cargo(), Waiting::Nak);
     publisher.publish_until_stored(waiting).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_schedule_that_did_not_fire_is_fired_once_by_the_sweep() {
+    let server = NatsServer::start();
+    let broker = broker(&server).await;
+    let publisher = Publisher::new(&broker);
+    // A message on a schedule's subject that is no schedule stays there, like one that was lost.
+    let mut stuck = message(&broker.names, &job(3), &cargo(), Waiting::Nak);
+    stuck.subject = broker.names.scheduled(&job(3));
+    publisher.publish(stuck).await.unwrap();
+    let mut sweep = Sweep::new(&broker, &publisher).await.unwrap();
+    let late = Timestamp::from_millis(now_ms() + 1_500).after(OVERDUE_AFTER);
+
+    let early = sweep.look(10, Timestamp::from_millis(now_ms())).await;
+    let fired = sweep.look(10, late).await;
+    let again = sweep.look(10, late).await;
+
+    assert_eq!((early, fired, again), (Ok(0), Ok(1), Ok(0)));
+    let client = server.client().await;
+    let left = client.messages("posthorn_RETRIES").await;
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[0].subject, broker.names.retry(&job(3).endpoint));
 }
 
 fn job(hold: u32) -> Job {

@@ -89,7 +89,7 @@ impl Query {
     }
 }
 
-fn parsed<T>(name: &str, text: Option<&str>) -> Result<Option<T>, String>
+pub(in crate::api) fn parsed<T>(name: &str, text: Option<&str>) -> Result<Option<T>, String>
 where
     T: FromStr,
     T::Err: Display,
@@ -98,7 +98,11 @@ where
         .transpose()
 }
 
-fn number<T>(name: &str, text: Option<&str>, bounds: RangeInclusive<T>) -> Result<Option<T>, String>
+pub(in crate::api) fn number<T>(
+    name: &str,
+    text: Option<&str>,
+    bounds: RangeInclusive<T>,
+) -> Result<Option<T>, String>
 where
     T: FromStr + PartialOrd + Display,
 {
@@ -125,7 +129,9 @@ fn boolean(name: &str, text: Option<&str>) -> Result<Option<bool>, String> {
 }
 
 /// Reads a bound in time, which has three names.
-fn time(spellings: [(&str, &Option<String>); 3]) -> Result<Option<Timestamp>, String> {
+pub(in crate::api) fn time(
+    spellings: [(&str, &Option<String>); 3],
+) -> Result<Option<Timestamp>, String> {
     let mut bound = None;
     for (name, text) in spellings {
         let Some(text) = text else {

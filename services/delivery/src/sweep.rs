@@ -1,0 +1,37 @@
+//! Looks for schedules that did not fire, a few at a time.
+
+use std::time::Duration;
+
+use domain::time::Timestamp;
+use jetstream::{Broker, overdue::Sweep, publisher::Publisher};
+use tokio_util::sync::CancellationToken;
+
+/// How often schedules are looked at.
+const EVERY: Duration = Duration::from_secs(10);
+/// How many at a time: half a per cent of a processor.
+const AT_A_TIME: usize = 500;
+
+/// Sweeps until `stop`.
+pub(crate) async fn run(broker: Broker, publisher: Publisher, stop: CancellationToken) {
+    let sweeping = async {
+        loop {
+            if let Err(reason) = sweep(&broker, &publisher).await {
+                tracing::debug!(reason, "sweep for overdue schedules is interrupted");
+            }
+            tokio::time::sleep(EVERY).await;
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = sweeping => {}
+    }
+}
+
+async fn sweep(broker: &Broker, publisher: &Publisher) -> Result<(), String> {
+    let mut sweep = Sweep::new(broker, publisher).await?;
+    loop {
+        let now = Timestamp::from_millis(lifecycle::clock::now_ms());
+        sweep.look(AT_A_TIME, now).await?;
+        tokio::time::sleep(EVERY).await;
+    }
+}
