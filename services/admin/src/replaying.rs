@@ -32,7 +32,6 @@ use crate::{
     metrics::Instruments,
     now,
     replaying::{
-        archive::Archive,
         hold::{Hold, Stop},
         page::Pages,
     },
@@ -87,31 +86,35 @@ impl Replaying {
         let bucket = ReplayBucket::open(&parts.broker)
             .await
             .context("open the replays bucket")?;
+        Ok(Self::on(
+            bucket,
+            parts,
+            Pages::new(parts, following, store, instruments),
+        ))
+    }
+
+    fn on(bucket: ReplayBucket, parts: &Parts, pages: Pages) -> Self {
+        let shutdown = &parts.shutdown;
         let replays: Arc<Replays> = Arc::default();
-        let draining = parts.shutdown.draining();
-        let (followed, task) = bucket::follow(bucket.bucket(), Arc::clone(&replays), draining);
-        parts.shutdown.spawn_infallible("replays watch", task);
-        let archive = Archive::new(store);
-        let runner = Runner {
+        let (followed, task) =
+            bucket::follow(bucket.bucket(), Arc::clone(&replays), shutdown.draining());
+        shutdown.spawn_infallible("replays watch", task);
+        let runner = Arc::new(Runner {
             owner: entropy::uuid_v7(),
             bucket: bucket.clone(),
             replays: Arc::clone(&replays),
             broker: parts.broker.clone(),
-            pages: Pages::new(&parts.broker, following, &archive, instruments),
-            archive,
-            draining: parts.shutdown.draining(),
-            abort: parts.shutdown.abort(),
-        };
-        parts.shutdown.spawn_infallible(
-            "replays",
-            Arc::new(runner).supervise(parts.shutdown.clone()),
-        );
-        Ok(Self {
+            pages,
+            draining: shutdown.draining(),
+            abort: shutdown.abort(),
+        });
+        shutdown.spawn_infallible("replays", runner.supervise(shutdown.clone()));
+        Self {
             bucket,
             replays,
             held: followed.held,
             broker: parts.broker.clone(),
-        })
+        }
     }
 
     /// Returns the broker, which knows how far events are written.
@@ -194,7 +197,6 @@ struct Runner {
     bucket: ReplayBucket,
     replays: Arc<Replays>,
     broker: Broker,
-    archive: Archive,
     pages: Pages,
     draining: CancellationToken,
     abort: CancellationToken,

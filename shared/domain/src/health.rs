@@ -107,7 +107,7 @@ impl Rung {
 /// The failures of an endpoint in a row, as one replica sees them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tally {
-    /// How many of them open breakers.
+    /// How many of the latest open breakers.
     pub breaking: u32,
     /// When they began.
     pub since: Timestamp,
@@ -167,10 +167,12 @@ impl Tally {
             breaking: 0,
             since: now,
         });
-        Some(Self {
-            breaking: tally.breaking.saturating_add(u32::from(breaks(outcome))),
-            ..tally
-        })
+        let breaking = if breaks(outcome) {
+            tally.breaking.saturating_add(1)
+        } else {
+            0
+        };
+        Some(Self { breaking, ..tally })
     }
 }
 
@@ -338,6 +340,15 @@ fn failed(
     match current.state {
         State::Disabled => None,
         State::Open if !verdict.is_probe => None,
+        // It is there again, though it did not want this event.
+        State::Open if !breaks(verdict.outcome) => Some(Health {
+            state: State::Closed,
+            since: now,
+            why,
+            probe_at: None,
+            back_since: Some(now),
+            ..current.clone()
+        }),
         State::Open => Some(current.opened(now, why)),
         State::Closed if tally.breaking >= OPENS_AFTER => Some(Health {
             failing_since: Some(failing_since),

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use attempt_store::{ArchivedEvent, ReadError};
+use attempt_store::{ArchivedEvent, AttemptStore, ReadError};
 use domain::{
     endpoint::Endpoint,
     event::stored_max_bytes,
@@ -10,6 +10,7 @@ use domain::{
     replay::{Archived, Mode, Pace, Place, Progress, Reason, Replay, covered, trace},
 };
 use futures::future::join_all;
+use http_api::host::Parts;
 use jetstream::{
     Broker,
     endpoint_bucket::{Endpoints, Stored},
@@ -61,20 +62,25 @@ struct Chosen {
 
 impl Pages {
     pub(super) fn new(
-        broker: &Broker,
+        parts: &Parts,
         following: &Following,
-        archive: &Archive,
+        store: &AttemptStore,
         instruments: &Arc<Instruments>,
     ) -> Self {
         Self {
             places: Semaphore::new(PAGES_AT_ONCE),
-            archive: archive.clone(),
+            archive: Archive::new(store),
             endpoints: Arc::clone(&following.endpoints),
             lease: following.lease.clone(),
-            broker: broker.clone(),
-            publisher: Publisher::new(broker),
+            broker: parts.broker.clone(),
+            publisher: Publisher::new(&parts.broker),
             instruments: Arc::clone(instruments),
         }
+    }
+
+    /// Counts the events of a replay's range, up to a bound of the store.
+    pub(super) async fn count(&self, replay: &Replay) -> Result<u64, ReadError> {
+        self.archive.count(replay).await
     }
 
     /// Makes the page that follows the replay's place.

@@ -88,7 +88,7 @@ impl Runner {
     async fn count(&self, hold: &mut Hold) -> Result<u64, Stop> {
         let replay = hold.replay().clone();
         loop {
-            match hold.keep(self.archive.count(&replay)).await? {
+            match hold.keep(self.pages.count(&replay)).await? {
                 Ok(total) => return Ok(total),
                 Err(error) => {
                     tracing::warn!(error = %error, "the archive can't be read");

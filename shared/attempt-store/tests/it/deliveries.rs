@@ -88,7 +88,10 @@ async fn a_job_that_waits_says_until_when_and_why() {
             ..a_parking(9)
         };
         it.store.write(&[first_failure(1)]).await.unwrap();
-        it.store.write_states(&[parked.clone()]).await.unwrap();
+        it.store
+            .write_states(std::slice::from_ref(&parked))
+            .await
+            .unwrap();
 
         let found = all(&it, &everything(), 10).await;
 

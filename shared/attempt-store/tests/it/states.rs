@@ -39,7 +39,10 @@ async fn a_record_comes_back_as_it_was_written() {
             attempt: 7,
             ..a_parking(1)
         };
-        it.store.write_states(&[written.clone()]).await.unwrap();
+        it.store
+            .write_states(std::slice::from_ref(&written))
+            .await
+            .unwrap();
 
         let found = it
             .store

@@ -96,6 +96,20 @@ fn a_probe_that_succeeds_closes_the_breaker_with_a_ramp() {
 }
 
 #[test]
+fn a_probe_that_is_refused_closes_the_breaker_and_not_the_ladder() {
+    let mut replica = Replica::open();
+    replica.now = replica.now.after(Duration::from_secs(5));
+
+    replica.probe(status(404));
+
+    let health = replica.health.clone().unwrap();
+    assert_eq!((health.state, health.rung), (State::Closed, Rung::Failing));
+    assert!(health.failing_since.is_some());
+    replica.attempt(status(500), 30);
+    assert_eq!(replica.access(), Access::Free);
+}
+
+#[test]
 fn an_endpoint_that_fails_again_soon_goes_on_with_longer_times() {
     let mut replica = Replica::open();
     replica.now = replica.now.after(Duration::from_secs(5));
