@@ -6,10 +6,12 @@
     reason = "a panic with a message is how a test fails, in the functions that tests share too"
 )]
 
+mod deliveries;
 mod delivers;
 mod dev;
 mod drains;
 mod freshness;
+mod isolation;
 mod log_complete;
 mod outcomes;
 mod pausing;

@@ -35,6 +35,7 @@ async fn what_was_accepted_while_an_endpoint_was_disabled_is_delivered_by_a_repl
     for body in &sent {
         acme.send_bytes(body.clone()).await.expect(202);
     }
+    wait_until_fanned_out(&stack).await;
     enable(&acme, &config, true).await;
 
     let started = start(&acme, &config, json!({})).await;
@@ -134,9 +135,7 @@ async fn a_replay_survives_the_death_of_who_works_on_it() {
     let acme = stack.organisation("acme").await;
     let receiver = Receiver::start(script::always(Answer::ok()));
     let config = register(&acme, &receiver).await;
-    enable(&acme, &config, false).await;
-    send(&acme, 0..400).await;
-    enable(&acme, &config, true).await;
+    send_unwanted(&stack, &acme, &config, 400).await;
 
     let wish = json!({"mode": "all", "ratePerSecond": 100});
     let started = start(&acme, &config, wish).await;
@@ -166,9 +165,7 @@ async fn a_replay_keeps_its_rate_and_stops_when_it_is_told() {
     let acme = stack.organisation("acme").await;
     let receiver = Receiver::start(script::always(Answer::ok()));
     let config = register(&acme, &receiver).await;
-    enable(&acme, &config, false).await;
-    send(&acme, 0..1_000).await;
-    enable(&acme, &config, true).await;
+    send_unwanted(&stack, &acme, &config, 1_000).await;
 
     let wish = json!({"mode": "all", "ratePerSecond": 50});
     let started = start(&acme, &config, wish).await;
@@ -190,6 +187,23 @@ async fn a_replay_keeps_its_rate_and_stops_when_it_is_told() {
     assert!((300..350).contains(&done), "{done} when it was stopped");
     // Of the page that was under way when it was stopped nothing is written.
     assert!((done..=done + 10).contains(&receiver.count()), "{done}");
+}
+
+/// Sends events that the endpoint is too disabled to get.
+async fn send_unwanted(stack: &Stack, acme: &Organisation, config: &str, number: u32) {
+    enable(acme, config, false).await;
+    send(acme, 0..number).await;
+    wait_until_fanned_out(stack).await;
+    enable(acme, config, true).await;
+}
+
+async fn wait_until_fanned_out(stack: &Stack) {
+    let broker = stack.broker_client().await;
+    eventually("all events are fanned out", BOUND, async || {
+        let left = broker.unsettled("posthorn_EVENTS", "fan-out").await;
+        (left == Some(0)).then_some(()).ok_or(format!("{left:?}"))
+    })
+    .await;
 }
 
 /// Waits until a replay has made that many jobs, and returns when.

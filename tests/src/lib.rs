@@ -20,4 +20,4 @@ pub use dev::{Dev, broker_children};
 pub use organisation::{Delivered, Organisation};
 pub use process_table::process_runs;
 pub use service::Service;
-pub use stack::{Stack, Store};
+pub use stack::{Replica, Stack, Store};

@@ -44,6 +44,9 @@ pub enum Store {
 pub struct Stack {
     // In the order of their drops: services before what they use.
     services: BTreeMap<Service, ServiceProcess>,
+    replicas: Vec<(Service, ServiceProcess)>,
+    settings: Settings,
+    variables: Vec<(&'static str, String)>,
     broker: NatsServer,
     store: Store,
     directory: TempDir,
@@ -90,20 +93,21 @@ impl Stack {
             secrets_key: SECRETS_KEY.to_owned(),
             log_filter: log_filter.to_owned(),
         };
+        let variables: Vec<_> = variables
+            .iter()
+            .map(|(name, value)| (*name, (*value).to_owned()))
+            .collect();
         let services = Service::ALL.map(|service| {
-            let mut launch = Launch::new(service.binary(), directory.path()).listening();
-            for (name, value) in service.variables(&settings) {
-                launch = launch.env(name, value);
-            }
-            for (name, value) in variables {
-                launch = launch.env(name, *value);
-            }
+            let launch = launch(service, &settings, &variables, directory.path());
             (service, launch.spawn())
         });
         let services = BTreeMap::from(services);
         let client = HttpClient::new("");
         let mut stack = Self {
             services,
+            replicas: Vec::new(),
+            settings,
+            variables,
             broker,
             store,
             directory,
@@ -129,6 +133,27 @@ impl Stack {
         self.services
             .get_mut(&service)
             .expect("all five are there from the start")
+    }
+
+    /// Starts one more process of a service and waits until it is ready.
+    ///
+    /// # Panics
+    /// Panics when it does not get ready.
+    pub async fn add_replica(&mut self, service: Service) -> Replica {
+        let directory = self.directory.path();
+        let mut process = launch(service, &self.settings, &self.variables, directory).spawn();
+        process.wait_ready().await;
+        self.replicas.push((service, process));
+        Replica(self.replicas.len() - 1)
+    }
+
+    /// Returns the process of a replica, to signal or kill it.
+    pub fn replica(&mut self, Replica(index): Replica) -> &mut ServiceProcess {
+        let (_, process) = self
+            .replicas
+            .get_mut(index)
+            .expect("replicas stay in the list when they end");
+        process
     }
 
     /// Returns the base address of a service.
@@ -208,21 +233,46 @@ impl Stack {
         self.directory.path()
     }
 
-    /// Drains all services, upstream first.
+    /// Drains all services, upstream first, and the replicas that still run.
     ///
     /// # Panics
     /// Panics when one does not exit with 0 in time.
     pub async fn stop(mut self) {
         for (service, process) in &mut self.services {
-            process.signal(Signal::Terminate);
-            let status = process.wait_exit(DRAIN_BOUND).await;
-            assert!(
-                status.success(),
-                "{service:?} exits with {status}: {}",
-                process.log()
-            );
+            stop(*service, process).await;
+        }
+        for (service, process) in &mut self.replicas {
+            if process.exited().is_none() {
+                stop(*service, process).await;
+            }
         }
     }
+}
+
+/// A further process of a service, in the stack that it was added to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replica(usize);
+
+async fn stop(service: Service, process: &mut ServiceProcess) {
+    process.signal(Signal::Terminate);
+    let status = process.wait_exit(DRAIN_BOUND).await;
+    assert!(
+        status.success(),
+        "{service:?} exits with {status}: {}",
+        process.log()
+    );
+}
+
+fn launch(
+    service: Service,
+    settings: &Settings,
+    variables: &[(&'static str, String)],
+    directory: &Path,
+) -> Launch {
+    let launch = Launch::new(service.binary(), directory).listening();
+    let own = service.variables(settings).into_iter();
+    own.chain(variables.iter().cloned())
+        .fold(launch, |launch, (name, value)| launch.env(name, value))
 }
 
 /// Returns the file of a SQLite store in the installation's folder.

@@ -48,7 +48,7 @@ pub async fn start(
     store: AttemptStore,
     parts: &Parts,
 ) -> anyhow::Result<Router> {
-    let following = Following::start(parts).await?;
+    let following = Box::pin(Following::start(parts)).await?;
     following::watch_store(&store, parts);
     operator::put_in_force(&settings.operator_token, &following)
         .await

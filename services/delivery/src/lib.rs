@@ -14,6 +14,7 @@ mod recorder;
 mod resolver;
 mod sweep;
 mod targets;
+mod test_send;
 mod traffic;
 mod worker;
 
@@ -92,6 +93,7 @@ pub async fn start(settings: &Settings, parts: &Parts) -> anyhow::Result<()> {
         traffic,
         keeper,
     });
+    test_send::start(&worker, shutdown).await?;
     // First attempts and retries have places of their own, so that neither can take the other's.
     for durable in [Durable::Delivery, Durable::DeliveryRetries] {
         let pull = parts.pull(durable, limits.places, gate.clone());

@@ -83,11 +83,30 @@ impl Targets {
         if !stored.endpoint.is_enabled {
             return Err(NoTarget::Never(Reason::EndpointDisabled));
         }
+        self.made_of(job, &stored, now)
+    }
+
+    /// As [`Targets::of`], for a job that a disabled endpoint gets too.
+    pub(crate) async fn even_disabled(
+        &self,
+        job: &Job,
+        now: Timestamp,
+    ) -> Result<Arc<Target>, NoTarget> {
+        let stored = self.current(job).await?;
+        self.made_of(job, &stored, now)
+    }
+
+    fn made_of(
+        &self,
+        job: &Job,
+        stored: &Stored,
+        now: Timestamp,
+    ) -> Result<Arc<Target>, NoTarget> {
         let known = self.made.read().get(&job.endpoint).map(Arc::clone);
         if let Some(target) = known.filter(|target| target.is_of(stored.revision, now)) {
             return Ok(target);
         }
-        let target = Arc::new(self.make(&stored, now).map_err(NoTarget::NotNow)?);
+        let target = Arc::new(self.make(stored, now).map_err(NoTarget::NotNow)?);
         self.made
             .write()
             .insert(job.endpoint.clone(), Arc::clone(&target));

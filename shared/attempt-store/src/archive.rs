@@ -76,7 +76,7 @@ pub(crate) struct ArchivedRow {
 impl AttemptStore {
     /// Reads a page of an organisation's events behind a position; `limit` is brought into 1 to
     /// [`ARCHIVE_LIMIT`]. The page ends early where its bodies would exceed
-    /// [`PAGE_BODY_BYTES`](crate::PAGE_BODY_BYTES).
+    /// [`PAGE_BODY_BYTES`].
     ///
     /// # Errors
     /// [`ReadError`].

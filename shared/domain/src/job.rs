@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    attempt::Trigger,
+    attempt::{AttemptRecord, Trigger},
     event::{BodyHash, Event},
     matching::Match,
     name::{EndpointId, EventId, EventName, JobId, OrganisationId, RequestId},
@@ -89,6 +89,30 @@ impl Job {
             hold: 0,
             due: None,
             trigger: Trigger::Auto,
+            run: Run::Policy,
+            request: None,
+        }
+    }
+
+    /// Returns the job that an attempt belonged to, as its record tells it, for an endpoint of that
+    /// revision.
+    #[must_use]
+    pub fn of_record(record: &AttemptRecord, revision: u64, accepted_at: Timestamp) -> Self {
+        Self {
+            id: record.job_id.clone(),
+            organisation: record.organisation_id.clone(),
+            endpoint: record.webhook_config_id.clone(),
+            revision,
+            event: record.event_id.clone(),
+            name: record.event_sub_category.clone(),
+            category: record.event_category.clone(),
+            body_hash: record.body_hash,
+            accepted_at,
+            attempt: record.attempt,
+            retry: 0,
+            hold: 0,
+            due: None,
+            trigger: record.trigger,
             run: Run::Policy,
             request: None,
         }

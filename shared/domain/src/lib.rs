@@ -12,6 +12,7 @@
 pub mod asked_wait;
 pub mod attempt;
 pub mod batch;
+pub mod dead_letter;
 pub mod destination;
 pub mod dispatch;
 pub mod draft;

@@ -123,6 +123,38 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// All reasons, in the order of their declaration.
+    pub const ALL: [Self; 9] = [
+        Self::Exhausted,
+        Self::NotRetried,
+        Self::NonRetryable,
+        Self::Gone,
+        Self::EndpointDisabled,
+        Self::EndpointDeleted,
+        Self::Poison,
+        Self::ManualRetryFailed,
+        Self::Backlog,
+    ];
+
+    /// Returns the reason of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == name)
+    }
+
+    /// Returns whether the attempt that the job bears the number of was made, and its outcome is known.
+    #[must_use]
+    pub fn follows_an_attempt(self) -> bool {
+        match self {
+            Self::Exhausted
+            | Self::NotRetried
+            | Self::NonRetryable
+            | Self::Gone
+            | Self::ManualRetryFailed => true,
+            Self::EndpointDisabled | Self::EndpointDeleted | Self::Poison | Self::Backlog => false,
+        }
+    }
+
     /// Returns the name as it stands in dead letters and metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -24,6 +24,13 @@ impl TraceParent {
         }
     }
 
+    /// Makes a span of a trace of which only the id is known, in lower-case hex; `None` if it is no id.
+    #[must_use]
+    pub fn within(trace_id: &str, span_id: [u8; 8]) -> Option<Self> {
+        let trace_id = hex::<16>(trace_id)?;
+        (trace_id != [0; 16]).then_some(Self::root(trace_id, span_id))
+    }
+
     /// Parses a header; `None` if it is not a valid `traceparent`, which W3C says to ignore.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -113,6 +120,19 @@ mod tests {
             child.to_string(),
             "00-4bf92f3577b34da6a3ce929d0e0e4736-0101010101010101-01"
         );
+    }
+
+    #[test]
+    fn a_trace_goes_on_from_its_id_alone() {
+        let within = |id: &str| TraceParent::within(id, [1; 8]).map(|span| span.to_string());
+
+        assert_eq!(
+            within("4bf92f3577b34da6a3ce929d0e0e4736").as_deref(),
+            Some("00-4bf92f3577b34da6a3ce929d0e0e4736-0101010101010101-00")
+        );
+        for text in ["", "t", "00000000000000000000000000000000"] {
+            assert_eq!(within(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -254,6 +254,12 @@ impl Names {
         format!("{}.dead.{organisation}.{endpoint}", self.prefix)
     }
 
+    /// Returns the subjects of an organisation's dead letters.
+    #[must_use]
+    pub fn all_dead(&self, organisation: &OrganisationId) -> String {
+        format!("{}.dead.{organisation}.*", self.prefix)
+    }
+
     /// Returns the subject of a signal about one of an organisation's endpoints.
     #[must_use]
     pub fn signal(&self, organisation: &OrganisationId, kind: &str) -> String {

@@ -26,6 +26,18 @@ impl Histogram {
         self.max_us = self.max_us.max(us);
     }
 
+    /// Adds what another one has recorded.
+    pub(crate) fn add(&mut self, other: &Self) {
+        if self.buckets.len() < other.buckets.len() {
+            self.buckets.resize(other.buckets.len(), 0);
+        }
+        for (own, others) in self.buckets.iter_mut().zip(&other.buckets) {
+            *own += others;
+        }
+        self.count += other.count;
+        self.max_us = self.max_us.max(other.max_us);
+    }
+
     /// Returns the value in milliseconds below which this many of a thousand lie.
     pub(crate) fn per_mille_ms(&self, per_mille: u64) -> f64 {
         let wanted = (self.count * per_mille).div_ceil(1000).max(1);
@@ -37,6 +49,10 @@ impl Histogram {
             }
         }
         0.0
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.count
     }
 
     pub(crate) fn max_ms(&self) -> f64 {
@@ -84,6 +100,23 @@ mod tests {
         assert!((histogram.per_mille_ms(990) - 990.0).abs() < 17.0);
         assert!((histogram.per_mille_ms(1000) - 1000.0).abs() < f64::EPSILON);
         assert!((histogram.max_ms() - 1000.0).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn a_sum_has_what_both_have() {
+        let of = |range: std::ops::RangeInclusive<u64>| {
+            let mut histogram = Histogram::default();
+            for ms in range {
+                histogram.record(Duration::from_millis(ms));
+            }
+            histogram
+        };
+        let mut sum = of(1..=10);
+
+        sum.add(&of(11..=100));
+
+        assert_eq!(sum.buckets, of(1..=100).buckets);
+        assert_eq!((sum.count(), sum.max_us), (100, 100_000));
     }
 
     #[test]

@@ -6,19 +6,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::Context as _;
 use serde::Serialize;
 use serde_json::json;
-use test_support::{BrokerClient, Postgres, Receiver};
+use test_support::{BrokerClient, Receiver};
 
 use super::{
-    payload::EVENT_NAME,
+    installation::{Installation, StoreKind},
     ratio,
-    sender::Sender,
+    sender::{Sender, Stop},
     tally::{MAX_ENDPOINTS, Tally, Totals},
-    usage::{Group, PeakMemory, cpu_s},
+    usage::{PeakMemory, cpu_s},
 };
-use crate::{Organisation, Service, Stack, Store};
+use crate::Organisation;
+
+/// Name of every event that is sent.
+const EVENT_NAME: &str = "load-test";
 
 /// Connections are opened and caches filled before counting starts.
 const WARM_UP: Duration = Duration::from_secs(2);
@@ -39,16 +41,6 @@ pub enum Pace {
     },
     /// So many events a second, whatever happens.
     Rate(f64),
-}
-
-/// The attempt store of a measured installation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StoreKind {
-    /// A file.
-    Sqlite,
-    /// A server with the settings of a default installation.
-    Postgres,
 }
 
 /// What to measure.
@@ -126,22 +118,24 @@ pub async fn run(scenario: &Scenario) -> anyhow::Result<Outcome> {
         "1 to 1,000 events in a batch"
     );
     anyhow::ensure!(scenario.connections > 0, "at least one connection");
-    let tally = Arc::new(Tally::new(scenario.endpoints));
-    let (stack, groups) = installation(scenario.store).await;
+    let tally = Arc::new(Tally::new(EVENT_NAME, scenario.endpoints));
+    let installation = Installation::start(scenario.store).await;
     let receiver = receiver(&tally);
-    let bench = stack.organisation("bench").await;
-    register(&bench, &receiver, scenario.endpoints).await;
-    let sender = sender(scenario, &stack, &tally).await?;
-    let broker = stack.broker_client().await;
+    register(&installation.bench, &receiver, scenario.endpoints).await;
+    let sender = Sender {
+        connections: scenario.connections,
+        batch: scenario.batch,
+        ..installation.sender(&tally, scenario.payload_bytes)?
+    };
 
-    let before = cpu_s(&groups);
-    let memory = PeakMemory::watch(&groups);
+    let before = cpu_s(&installation.groups);
+    let memory = PeakMemory::watch(&installation.groups);
     let rates = send(scenario, &sender).await?;
     let sent = Instant::now();
-    drain(&tally, &broker).await;
+    drain(&tally, &installation.broker).await;
     let drain_s = sent.elapsed().as_secs_f64();
 
-    let mut used = cpu_s(&groups);
+    let mut used = cpu_s(&installation.groups);
     for (name, cpu) in &mut used {
         *cpu -= before.get(name).copied().unwrap_or_default();
     }
@@ -172,37 +166,6 @@ struct Measured {
     peak: BTreeMap<&'static str, u64>,
 }
 
-async fn installation(store: StoreKind) -> (Stack, Vec<Group>) {
-    let store = match store {
-        StoreKind::Sqlite => Store::Sqlite,
-        StoreKind::Postgres => Store::Postgres(Arc::new(Postgres::start_durable())),
-    };
-    let mut stack = Stack::start_with(store, "info").await;
-    let mut groups: Vec<Group> = Service::ALL
-        .iter()
-        .map(|service| Group {
-            name: service.binary(),
-            root: stack.service(*service).pid(),
-            forks: false,
-        })
-        .collect();
-    groups.push(Group {
-        name: "nats-server",
-        root: stack.broker().pid(),
-        forks: false,
-    });
-    if let Store::Postgres(cluster) = stack.store()
-        && let Some(root) = cluster.pid()
-    {
-        groups.push(Group {
-            name: "postgres",
-            root,
-            forks: true,
-        });
-    }
-    (stack, groups)
-}
-
 fn receiver(tally: &Arc<Tally>) -> Receiver {
     let tally = Arc::clone(tally);
     Receiver::observing(move |parts, body| tally.arrived(parts.uri.path(), body))
@@ -215,30 +178,18 @@ async fn register(bench: &Organisation, receiver: &Receiver, endpoints: u32) {
     }
 }
 
-async fn sender(scenario: &Scenario, stack: &Stack, tally: &Arc<Tally>) -> anyhow::Result<Sender> {
-    let url = stack.url(Service::Ingest);
-    let address = url.strip_prefix("http://").unwrap_or(&url);
-    Ok(Sender {
-        address: address.parse().context("read the address of ingest")?,
-        token: stack.token("bench", "producer").await,
-        connections: scenario.connections,
-        batch: scenario.batch,
-        payload_bytes: scenario.payload_bytes,
-        tally: Arc::clone(tally),
-    })
-}
-
 /// Sends for the warm-up and the duration; answers the rates after the warm-up.
 async fn send(scenario: &Scenario, sender: &Sender) -> anyhow::Result<Rates> {
     let tally = &sender.tally;
     let start = Instant::now();
     let end = start + WARM_UP + Duration::from_secs(scenario.duration_s);
+    let stop = Stop::at(end);
     let sending = async {
         match scenario.pace {
-            Pace::Max { outstanding } => sender.as_fast_as_possible(end, outstanding).await,
+            Pace::Max { outstanding } => sender.as_fast_as_possible(&stop, outstanding).await,
             Pace::Rate(events) => {
                 sender
-                    .at_rate(end, events / ratio(scenario.batch, 1.0))
+                    .at_rate(&stop, events / ratio(scenario.batch, 1.0))
                     .await
             }
         }

@@ -7,7 +7,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::{histogram::Histogram, payload};
+use super::{histogram::Histogram, payload::Form};
 
 /// Bits for the endpoints that an event has reached.
 pub(crate) const MAX_ENDPOINTS: u32 = 64;
@@ -15,6 +15,7 @@ pub(crate) const MAX_ENDPOINTS: u32 = 64;
 #[derive(Debug)]
 pub(crate) struct Tally {
     origin: Instant,
+    form: Form,
     endpoints: u32,
     accepted: AtomicU64,
     delivered: AtomicU64,
@@ -49,9 +50,11 @@ pub(crate) struct Totals {
 }
 
 impl Tally {
-    pub(crate) fn new(endpoints: u32) -> Self {
+    /// Makes the books for events of one name that go to so many endpoints.
+    pub(crate) fn new(name: &str, endpoints: u32) -> Self {
         Self {
             origin: Instant::now(),
+            form: Form::new(name),
             endpoints,
             accepted: AtomicU64::new(0),
             delivered: AtomicU64::new(0),
@@ -65,14 +68,25 @@ impl Tally {
         self.origin
     }
 
+    /// Returns the form of the events.
+    pub(crate) fn form(&self) -> &Form {
+        &self.form
+    }
+
     /// Notes a request to `/<endpoint>`.
     pub(crate) fn arrived(&self, path: &str, body: &[u8]) {
-        let now = self.origin.elapsed();
         let endpoint = path
             .strip_prefix('/')
             .and_then(|digits| digits.parse::<u32>().ok());
+        self.arrived_at(endpoint, body);
+    }
+
+    /// Notes a request to an endpoint; none is one that is not ours.
+    pub(crate) fn arrived_at(&self, endpoint: Option<u32>, body: &[u8]) {
+        let now = self.origin.elapsed();
+        let mark = self.form.read(body);
         let mut books = self.books.lock();
-        let (Some(mark), Some(endpoint)) = (payload::read_event(body), endpoint) else {
+        let (Some(mark), Some(endpoint)) = (mark, endpoint) else {
             books.malformed += 1;
             return;
         };
@@ -164,18 +178,12 @@ mod tests {
 
     #[test]
     fn arrivals_are_told_apart_as_first_duplicate_lost_and_changed() {
-        let tally = Tally::new(2);
+        let tally = Tally::new("load-test", 2);
         tally.accepted(0, 2, Duration::ZERO);
         let body = |number| {
             let mut text = String::new();
-            payload::write_event(
-                &mut text,
-                Mark {
-                    number,
-                    due: Duration::ZERO,
-                },
-                300,
-            );
+            let due = Duration::ZERO;
+            tally.form().write(&mut text, Mark { number, due }, 300);
             text
         };
 

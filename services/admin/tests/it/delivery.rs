@@ -29,7 +29,7 @@ async fn a_delivery_has_the_form_of_the_contract() {
     };
     store(
         &installation,
-        &[failed.clone()],
+        std::slice::from_ref(&failed),
         &[parked.clone(), dead.clone()],
     )
     .await;

@@ -8,10 +8,10 @@ use domain::{
 };
 use sqlx::AssertSqlSafe;
 
-use super::{PostgresStore, read::query_as};
+use super::{PostgresStore, read::query_as, timestamptz};
 use crate::{
     archive::{ArchivePosition, ArchiveRange, ArchivedRow},
-    deliveries::JobRange,
+    deliveries::range::JobRange,
     entry::{ENTRIES_PER_JOB, EntryRow, HeadRow, Table},
     error::ReadError,
     filter::{Cursor, Filter},
@@ -47,13 +47,15 @@ impl PostgresStore {
         if ranges.is_empty() {
             return Ok(Vec::new());
         }
-        let (low, high): (Vec<&str>, Vec<&str>) = ranges
+        let texts = |text: fn(&JobRange) -> &String| ranges.iter().map(text).collect::<Vec<_>>();
+        let since: Vec<_> = ranges
             .iter()
-            .map(|(low, high)| (low.as_str(), high.as_str()))
-            .unzip();
+            .map(|range| timestamptz(range.since(table)))
+            .collect();
         Ok(sqlx::query_as(AssertSqlSafe(entries_text(table)))
-            .bind(low)
-            .bind(high)
+            .bind(texts(|range| &range.low))
+            .bind(texts(|range| &range.high))
+            .bind(since)
             .fetch_all(&self.pool)
             .await?)
     }
@@ -99,9 +101,10 @@ fn entries_text(table: Table) -> String {
         Table::States => "state, reason",
     };
     format!(
-        "select {ENTRY}, {own} from unnest($1::text[], $2::text[]) as range (low, high) \
+        "select {ENTRY}, {own} from unnest($1::text[], $2::text[], $3::timestamptz[]) \
+         as range (low, high, since) \
          cross join lateral (select * from {name} r \
-         where r.job_id >= range.low and r.job_id < range.high \
+         where r.job_id >= range.low and r.job_id < range.high and r.created_at >= range.since \
          order by r.job_id desc, r.created_at desc limit {ENTRIES_PER_JOB}) as found"
     )
 }

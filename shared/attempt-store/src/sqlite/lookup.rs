@@ -11,7 +11,7 @@ use sqlx::{QueryBuilder, Sqlite};
 use super::{SqliteStore, read::query_as};
 use crate::{
     archive::{ArchivePosition, ArchiveRange, ArchivedRow},
-    deliveries::JobRange,
+    deliveries::range::JobRange,
     entry::{ENTRIES_PER_JOB, EntryRow, HeadRow, Table},
     error::ReadError,
     filter::{Cursor, Filter},
@@ -45,16 +45,19 @@ impl SqliteStore {
         if ranges.is_empty() {
             return Ok(Vec::new());
         }
-        let mut query: QueryBuilder<Sqlite> = QueryBuilder::new("with range (low, high) as (");
-        query.push_values(ranges, |mut row, (low, high)| {
-            row.push_bind(low).push_bind(high);
+        let mut query: QueryBuilder<Sqlite> =
+            QueryBuilder::new("with range (low, high, since) as (");
+        query.push_values(ranges, |mut row, range| {
+            row.push_bind(&range.low)
+                .push_bind(&range.high)
+                .push_bind(range.since(table).millis());
         });
         let (name, more) = (table.name(), own_columns(table));
         // A cross join is taken in the order in which it is written: from the ranges to the table.
         query.push(format_args!(
             ") select {ENTRY}, {more} from range cross join {name} r on r.rowid in \
              (select s.rowid from {name} s where s.job_id >= range.low and s.job_id < range.high \
-             order by s.job_id desc, s.created_at desc limit {ENTRIES_PER_JOB})"
+             and s.created_at >= range.since order by s.job_id desc, s.created_at desc limit {ENTRIES_PER_JOB})"
         ));
         Ok(query.build_query_as().fetch_all(&self.readers).await?)
     }

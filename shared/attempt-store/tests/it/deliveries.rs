@@ -183,10 +183,33 @@ async fn jobs_begun_within_one_millisecond_are_met_once_each() {
 }
 
 #[tokio::test]
+async fn a_job_parked_for_days_before_its_first_attempt_is_one_row() {
+    for it in both("parked_for_days").await {
+        let parked = a_parking(1);
+        let days = 10 * 24 * 60 * 60 * 1_000;
+        let attempt = AttemptRecord {
+            created_at: Timestamp::from_millis(parked.created_at.millis() + days),
+            ..a_record(2)
+        };
+        it.store.write(&[attempt]).await.unwrap();
+        it.store
+            .write_states(std::slice::from_ref(&parked))
+            .await
+            .unwrap();
+
+        let found = all(&it, &everything(), 1).await;
+
+        assert_eq!(found.len(), 1, "{:?}", it.engine);
+        assert_eq!(found[0].state, DeliveryState::Delivered);
+        assert_eq!(found[0].created_at, parked.created_at);
+    }
+}
+
+#[tokio::test]
 async fn what_is_rare_is_found_behind_a_page_that_ends_short() {
     for it in both("rare").await {
         let waits = of_job(0, first_failure(0));
-        let mut attempts: Vec<_> = (1..10_200)
+        let mut attempts: Vec<_> = (1..5_200)
             .map(|n| AttemptRecord {
                 attempt: 1,
                 next_attempt_at: None,

@@ -11,7 +11,7 @@ use domain::{
 
 use crate::{
     build::{a_death, a_failure, a_parking, a_record, name, of_job, state_of_job},
-    stores::{TestStore, both},
+    stores::{TestStore, both, sqlite},
 };
 
 #[tokio::test]
@@ -172,6 +172,45 @@ async fn events_of_an_endpoint_are_known_by_their_jobs_and_replays() {
         );
         assert_eq!(ids(live.unwrap()), ["evt-3", "evt-4"], "{:?}", it.engine);
     }
+}
+
+#[tokio::test]
+async fn sqlite_finds_jobs_and_events_by_an_index() {
+    let it = sqlite().await;
+    let pool = sqlx::SqlitePool::connect(&it.url).await.unwrap();
+    let entries = |table: &str| {
+        format!(
+            "with range (low, high, since) as (values ('a', 'b', 1)) select id from range \
+             cross join {table} r on r.rowid in (select s.rowid from {table} s \
+             where s.job_id >= range.low and s.job_id < range.high and s.created_at >= range.since \
+             order by s.job_id desc, s.created_at desc limit 1000)"
+        )
+    };
+
+    for (query, index) in [
+        (entries("attempts"), "attempts_job"),
+        (entries("job_states"), "job_states_job"),
+        (
+            "select id from job_states where organisation_id = 'acme' and (created_at, id) < (9, 'x') \
+             order by job_states.created_at desc, id desc limit 500"
+                .to_owned(),
+            "job_states_organisation",
+        ),
+        (
+            "select event_id from event_bodies b where organisation_id = 'acme' and accepted_at >= 1 \
+             order by b.accepted_at, event_id, body_hash limit 101"
+                .to_owned(),
+            "event_bodies_organisation",
+        ),
+    ] {
+        let explain = sqlx::AssertSqlSafe(format!("explain query plan {query}"));
+        let plan: Vec<(i64, i64, i64, String)> =
+            sqlx::query_as(explain).fetch_all(&pool).await.unwrap();
+        let lines: Vec<_> = plan.into_iter().map(|(_, _, _, line)| line).collect();
+        let plan = lines.join("\n");
+        assert!(plan.contains(&format!("INDEX {index} ")), "{plan}");
+    }
+    pool.close().await;
 }
 
 /// Stores jobs of every kind for the endpoint `ep1`, and for others with names like it.

@@ -153,9 +153,10 @@ async fn jobs_are_found_by_an_index_even_in_partitions_without_statistics() {
 
     for table in ["attempts", "job_states"] {
         let entries = format!(
-            "select found.id from (values ('evt-1:ep1', 'evt-1:ep1!')) as range (low, high) \
+            "select found.id from (values ('evt-1:ep1', 'evt-1:ep1!', \
+             timestamptz '2020-01-01T00:00:00Z')) as range (low, high, since) \
              cross join lateral (select * from {table} r \
-             where r.job_id >= range.low and r.job_id < range.high \
+             where r.job_id >= range.low and r.job_id < range.high and r.created_at >= range.since \
              order by r.job_id desc, r.created_at desc limit 1000) as found"
         );
         assert_read_by_index(&pool, &entries).await;

@@ -38,7 +38,12 @@ async fn both_ends_of_a_range_belong_to_it() {
                 .store
                 .event_bodies(&name("acme"), &range, None, 100)
                 .await;
-            page.unwrap().events.len()
+            let found = page.unwrap().events.len();
+            let count = it.store.count_event_bodies(&name("acme"), &range).await;
+            assert_eq!(count.unwrap(), u64::try_from(found).unwrap(), "{range:?}");
+            let foreign = it.store.count_event_bodies(&name("other"), &range).await;
+            assert_eq!(foreign.unwrap(), 0);
+            found
         };
 
         assert_eq!(found(None, None).await, 10, "{:?}", it.engine);

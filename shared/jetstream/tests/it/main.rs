@@ -8,6 +8,7 @@
 
 mod buckets;
 mod consuming;
+mod progress;
 mod retrying;
 mod topology;
 

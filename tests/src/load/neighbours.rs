@@ -1,0 +1,225 @@
+//! A healthy endpoint alone, then beside one that hangs, one that fails and one that is slow, each with a
+//! queue of its own.
+//!
+//! The phases follow one another: queues can't be taken away again without work of its own, so they do not
+//! alternate. What noise there is shows in the two halves of each phase, which are reported too.
+
+use std::{sync::Arc, time::Duration};
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::{
+    finding::{Finding, Phase, Settings, losses, slowed},
+    installation::Installation,
+    ratio,
+    sender::{Sender, Stop},
+    site::{Conduct, Site, Sites},
+};
+
+const DEFAULT_JOBS: u64 = 20_000;
+const WARM_UP: Duration = Duration::from_secs(2);
+/// How long the slow endpoint takes to answer.
+const SLOW: Duration = Duration::from_secs(5);
+/// How long the hanging endpoint is waited for.
+const TIMEOUT_MS: u64 = 10_000;
+/// How long all queues may take to be taken.
+const TAKE_BOUND: Duration = Duration::from_secs(900);
+/// How many times its p99 alone the healthy endpoint's may be.
+const RATIO_LIMIT: f64 = 1.5;
+
+/// What a bad endpoint got.
+#[derive(Debug, Serialize)]
+struct Neighbour {
+    name: &'static str,
+    requests: u64,
+    most_at_once: u32,
+    jobs_waiting: u64,
+}
+
+struct Phases {
+    alone: [Phase; 2],
+    flood: Phase,
+    beside: [Phase; 2],
+}
+
+/// Measures the healthy endpoint's latencies.
+///
+/// # Errors
+/// Events are refused, or the queues are not taken.
+pub(crate) async fn run(settings: &Settings) -> anyhow::Result<Finding> {
+    let jobs = settings.jobs.unwrap_or(DEFAULT_JOBS);
+    let healthy = Site::new("healthy", Conduct::HEALTHY);
+    let bad = [
+        ("hanging", Conduct::Hangs),
+        ("failing", Conduct::FAILING),
+        ("slow", Conduct::slow(SLOW)),
+    ]
+    .map(|(name, conduct)| (name, Site::new(name, conduct)));
+    let installation = Installation::start(settings.store).await;
+    let mut all = vec![Arc::clone(&healthy)];
+    all.extend(bad.iter().map(|(_, site)| Arc::clone(site)));
+    let sites = Sites::serve(&all);
+    register(&installation, &sites, &bad).await;
+
+    let fresh = installation.sender(&healthy.tally, settings.payload_bytes)?;
+    fresh.at_rate(&Stop::after(WARM_UP), settings.rate).await?;
+    let alone = halves(&installation, &fresh, settings).await?;
+    let stored_before = installation.retries_stored().await?;
+    let flood = flooded(&installation, (&fresh, settings), &bad, jobs).await?;
+    let beside = halves(&installation, &fresh, settings).await?;
+    let stored = installation.retries_stored().await? - stored_before;
+
+    let phases = Phases {
+        alone,
+        flood,
+        beside,
+    };
+    let neighbours = bad.map(|(name, site)| neighbour(name, &site));
+    let parkings = installation.parkings().await;
+    let mut finding = finding(&phases, &neighbours);
+    let waiting = neighbours.iter().map(|bad| bad.jobs_waiting).sum::<u64>();
+    let per_waiting = ratio(stored, ratio(waiting, 1.0));
+    finding.lines.push(format!(
+        "messages on the retry lane {stored}: {per_waiting:.2} for each waiting job; parkings {parkings:?}"
+    ));
+    finding.figures["retryMessagesPerWaitingJob"] = json!(per_waiting);
+    finding.figures["parkings"] = json!(parkings);
+    finding
+        .faults
+        .extend(losses("the healthy endpoint", &healthy.tally));
+    Ok(finding)
+}
+
+async fn register(
+    installation: &Installation,
+    sites: &Sites,
+    bad: &[(&'static str, Arc<Site>); 3],
+) {
+    let bench = &installation.bench;
+    bench.register(&sites.url(0), &["healthy"], json!({})).await;
+    for (at, (name, _)) in bad.iter().enumerate() {
+        let more = json!({"timeoutMs": TIMEOUT_MS});
+        bench.register(&sites.url(at + 1), &[name], more).await;
+    }
+}
+
+/// Measures for the duration, as two halves.
+async fn halves(
+    installation: &Installation,
+    fresh: &Sender,
+    settings: &Settings,
+) -> anyhow::Result<[Phase; 2]> {
+    let half = Duration::from_secs(settings.duration_s).div_f64(2.0);
+    let groups = &installation.groups;
+    Ok([
+        Phase::measure(fresh, &Stop::after(half), settings.rate, groups).await?,
+        Phase::measure(fresh, &Stop::after(half), settings.rate, groups).await?,
+    ])
+}
+
+/// Queues the jobs of the bad endpoints, and measures until all of them have been looked at.
+async fn flooded(
+    installation: &Installation,
+    (fresh, settings): (&Sender, &Settings),
+    bad: &[(&'static str, Arc<Site>); 3],
+    jobs: u64,
+) -> anyhow::Result<Phase> {
+    let stop = Stop::default();
+    let groups = &installation.groups;
+    let measuring = Phase::measure(fresh, &stop, settings.rate, groups);
+    let queueing = async {
+        let queued = queue(installation, settings, bad, jobs).await;
+        stop.ask();
+        queued
+    };
+    let (phase, queued) = tokio::join!(measuring, queueing);
+    queued?;
+    phase
+}
+
+async fn queue(
+    installation: &Installation,
+    settings: &Settings,
+    bad: &[(&'static str, Arc<Site>); 3],
+    jobs: u64,
+) -> anyhow::Result<()> {
+    let [hanging, failing, slow] = bad;
+    let sender = |site: &Arc<Site>| {
+        let sender = installation.sender(&site.tally, settings.payload_bytes)?;
+        anyhow::Ok(Sender {
+            connections: 1,
+            batch: 100.min(jobs.max(1)),
+            ..sender
+        })
+    };
+    let senders = [sender(&hanging.1)?, sender(&failing.1)?, sender(&slow.1)?];
+    tokio::try_join!(
+        senders[0].exactly(jobs),
+        senders[1].exactly(jobs),
+        senders[2].exactly(jobs),
+    )?;
+    let under_way = || bad.iter().map(|(_, site)| site.under_way()).sum();
+    installation.taken(under_way, TAKE_BOUND).await
+}
+
+fn neighbour(name: &'static str, site: &Site) -> Neighbour {
+    let timeline = site.timeline();
+    Neighbour {
+        name,
+        requests: timeline.requests(),
+        most_at_once: timeline.most_at_once(site.since(Duration::ZERO)),
+        jobs_waiting: site.tally.outstanding(),
+    }
+}
+
+fn finding(phases: &Phases, neighbours: &[Neighbour; 3]) -> Finding {
+    let Phases {
+        alone: [first_alone, second_alone],
+        flood,
+        beside: [first_beside, second_beside],
+    } = phases;
+    let (alone, beside) = (Phase::joined(&phases.alone), Phase::joined(&phases.beside));
+    let found = beside.times.p99_ratio(alone.times);
+    let mut lines = vec![
+        alone.times.line("alone"),
+        first_alone.times.line("  first half"),
+        second_alone.times.line("  second half"),
+        flood.times.line("while the queues are being taken"),
+        beside.times.line("beside the queues"),
+        first_beside.times.line("  first half"),
+        second_beside.times.line("  second half"),
+        format!("p99 beside the queues is {found:.2} times that alone"),
+        alone.cpu_line("CPU s/s alone"),
+        flood.cpu_line("CPU s/s while being taken"),
+        beside.cpu_line("CPU s/s beside the queues"),
+        format!("the queues were taken in {:.1} s", flood.seconds),
+    ];
+    lines.extend(neighbours.iter().map(Neighbour::line));
+    Finding {
+        name: "neighbours",
+        figures: json!({
+            "alone": alone, "aloneHalves": phases.alone, "flood": flood,
+            "beside": beside, "besideHalves": phases.beside,
+            "p99Ratio": found, "neighbours": neighbours,
+        }),
+        lines,
+        faults: slowed("beside the queues", beside.times, alone.times, RATIO_LIMIT)
+            .into_iter()
+            .collect(),
+    }
+}
+
+impl Neighbour {
+    fn line(&self) -> String {
+        let Self {
+            name,
+            requests,
+            most_at_once,
+            jobs_waiting,
+        } = self;
+        format!(
+            "{name:<10} requests {requests:>7}   most at once {most_at_once:>5}   jobs waiting {jobs_waiting:>7}"
+        )
+    }
+}
