@@ -10,6 +10,7 @@ use std::{
 };
 
 use e2e::{Organisation, Service, Stack, Store};
+use http::StatusCode;
 use serde_json::{Value, json};
 use test_support::{Answer, Postgres, Receiver, eventually, script};
 
@@ -160,6 +161,31 @@ async fn a_replay_survives_the_death_of_who_works_on_it() {
 }
 
 #[tokio::test]
+async fn a_replay_survives_the_death_of_the_broker() {
+    let mut stack = Stack::start().await;
+    let acme = stack.organisation("acme").await;
+    let receiver = Receiver::start(script::always(Answer::ok()));
+    let config = register(&acme, &receiver).await;
+    send_unwanted(&stack, &acme, &config, 300).await;
+
+    let wish = json!({"mode": "all", "ratePerSecond": 100});
+    let started = start(&acme, &config, wish).await;
+    receiver.wait_for(50, BOUND).await;
+    stack.broker().restart();
+    stack.wait_ready().await;
+    let id = started["id"].as_str().unwrap();
+    let done = until(&acme, id, "done", TAKEN_OVER_BOUND).await;
+
+    assert_eq!((&done["done"], &done["total"]), (&json!(300), &json!(300)));
+    eventually("every event arrives", TAKEN_OVER_BOUND, async || {
+        let requests = receiver.requests();
+        let events: BTreeSet<&str> = requests.iter().map(|r| r.event_id()).collect();
+        (events.len() == 300).then_some(()).ok_or(events.len())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_replay_keeps_its_rate_and_stops_when_it_is_told() {
     let stack = Stack::start().await;
     let acme = stack.organisation("acme").await;
@@ -255,15 +281,18 @@ async fn start(acme: &Organisation, config: &str, mut wish: Value) -> Value {
     acme.admin.post(&path, &wish).await.expect(202)
 }
 
+/// Waits until a replay is in a state, also through an outage, and returns it.
 async fn until(acme: &Organisation, id: &str, state: &str, bound: Duration) -> Value {
     let path = format!("{REPLAYS}/{id}");
     eventually(&format!("the replay is {state}"), bound, async || {
-        let replay = acme.admin.get(&path).await.expect(200);
-        if replay["state"] == state {
-            Ok(replay)
-        } else {
-            Err(replay)
+        let reply = acme.admin.get(&path).await;
+        if reply.status == StatusCode::SERVICE_UNAVAILABLE {
+            return Err(reply.json());
         }
+        let replay = reply.expect(200);
+        (replay["state"] == state)
+            .then(|| replay.clone())
+            .ok_or(replay)
     })
     .await
 }

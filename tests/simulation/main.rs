@@ -4,7 +4,8 @@
 //! when replicas crash, what the network loses. The rules are the real ones; the replica around them is a
 //! small copy of delivery's, the broker a model. After each step it is checked that no promise is broken.
 //!
-//! `POSTHORN_SIMULATION_SEED=123` runs one seed, `POSTHORN_SIMULATION_SEEDS=100000` that many.
+//! `POSTHORN_SIMULATION_SEED=123` runs one seed, `POSTHORN_SIMULATION_SEEDS=100000` that many, and
+//! `POSTHORN_SIMULATION_STORY=1000` tells more of the steps that led to a failure.
 
 #![expect(
     clippy::unwrap_used,
@@ -33,6 +34,8 @@ use crate::{
 
 /// How many seeds run unless the environment says otherwise.
 const SEEDS: u64 = 200;
+/// How many of the last steps are told of a seed that fails, unless the environment says otherwise.
+const STORY: usize = 40;
 /// Within how many seeds a mistake of the shell must be found.
 const FOUND_WITHIN: u64 = 100;
 
@@ -44,7 +47,7 @@ fn no_promise_is_broken_whatever_happens() {
     };
     let mut all = Summary::default();
     for seed in seeds {
-        match run(seed, None, false) {
+        match run(seed, None, 0) {
             Ok(summary) => all += summary,
             Err(_) => fail(seed),
         }
@@ -56,7 +59,7 @@ fn no_promise_is_broken_whatever_happens() {
 fn the_checks_find_a_shell_that_is_wrong() {
     for mistake in Mistake::ALL {
         let found = (0..FOUND_WITHIN).find_map(|seed| {
-            let broken = run(seed, Some(mistake), false).err()?;
+            let broken = run(seed, Some(mistake), 0).err()?;
             Some((seed, broken.fault))
         });
         match found {
@@ -69,13 +72,14 @@ fn the_checks_find_a_shell_that_is_wrong() {
 #[test]
 fn a_seed_repeats_everything() {
     for seed in 0..5 {
-        assert_eq!(run(seed, None, false).ok(), run(seed, None, true).ok());
+        assert_eq!(run(seed, None, 0).ok(), run(seed, None, 10).ok());
     }
 }
 
 /// Runs a seed again to tell what led to its end.
 fn fail(seed: u64) -> ! {
-    let Err(Broken { fault, story }) = run(seed, None, true) else {
+    let story = number("POSTHORN_SIMULATION_STORY").map_or(STORY, |n| usize::try_from(n).unwrap());
+    let Err(Broken { fault, story }) = run(seed, None, story) else {
         panic!("seed {seed} fails and then does not: the simulation is not deterministic");
     };
     panic!(

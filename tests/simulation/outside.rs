@@ -16,9 +16,6 @@ use crate::{
     receiver::Behaviour,
 };
 
-/// How many of the last steps are told when a promise is broken.
-const TOLD: usize = 40;
-
 /// A way in which a shell could be wrong, to show that the checks find it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mistake {
@@ -82,12 +79,14 @@ pub(crate) struct Outside {
     pub(crate) loses_one_in: Option<u64>,
     /// Replicas with the time until which they have been told the news.
     pub(crate) watchers: BTreeMap<u32, Timestamp>,
-    told: Option<VecDeque<String>>,
+    /// The last steps, as many as are wanted.
+    told: VecDeque<String>,
+    telling: usize,
     pub(crate) steps: u64,
 }
 
 impl Outside {
-    pub(crate) fn new(agenda: Agenda, setting: Setting, is_told: bool) -> Self {
+    pub(crate) fn new(agenda: Agenda, setting: Setting, telling: usize) -> Self {
         let now = agenda.now;
         Self {
             agenda,
@@ -98,7 +97,8 @@ impl Outside {
             setting,
             loses_one_in: None,
             watchers: BTreeMap::new(),
-            told: is_told.then(VecDeque::new),
+            told: VecDeque::new(),
+            telling,
             steps: 0,
         }
     }
@@ -114,16 +114,16 @@ impl Outside {
 
     /// Tells a step, if anybody wants to know.
     pub(crate) fn tell(&mut self, step: impl FnOnce() -> String) {
-        if let Some(told) = &mut self.told {
-            told.push_back(format!("{} {}", self.agenda.now, step()));
-            if told.len() > TOLD {
-                told.pop_front();
-            }
+        if self.telling > 0 {
+            self.told.push_back(format!("{} {}", self.agenda.now, step()));
+        }
+        if self.told.len() > self.telling {
+            self.told.pop_front();
         }
     }
 
     pub(crate) fn story(&self) -> Vec<String> {
-        self.told.iter().flatten().cloned().collect()
+        self.told.iter().cloned().collect()
     }
 
     /// Writes an endpoint's health if its revision is still the expected one.

@@ -39,9 +39,9 @@ pub(crate) struct World {
     count: u32,
 }
 
-/// Runs the simulation of a seed; `is_told` keeps its last steps.
-pub(crate) fn run(seed: u64, mistake: Option<Mistake>, is_told: bool) -> Result<Summary, Broken> {
-    let mut world = World::new(seed, mistake, is_told);
+/// Runs the simulation of a seed; the last `telling` steps can be told.
+pub(crate) fn run(seed: u64, mistake: Option<Mistake>, telling: usize) -> Result<Summary, Broken> {
+    let mut world = World::new(seed, mistake, telling);
     while let Some(event) = world.outside.agenda.next() {
         world.outside.steps += 1;
         world.happens(event);
@@ -67,7 +67,7 @@ pub(crate) fn run(seed: u64, mistake: Option<Mistake>, is_told: bool) -> Result<
 }
 
 impl World {
-    fn new(seed: u64, mistake: Option<Mistake>, is_told: bool) -> Self {
+    fn new(seed: u64, mistake: Option<Mistake>, telling: usize) -> Self {
         let mut agenda = Agenda::new(seed);
         let random = &mut agenda.random;
         let setting = Setting {
@@ -78,7 +78,7 @@ impl World {
             disable_after: random.pick(&[None, Some(Duration::from_secs(3_600))]),
         };
         let replicas = 1 + random.below(3);
-        let mut outside = Outside::new(agenda, setting, is_told);
+        let mut outside = Outside::new(agenda, setting, telling);
         outside.loses_one_in = outside.agenda.random.pick(&[None, Some(300), Some(30)]);
         let plan = Plan::new(&mut outside);
         let mut world = Self {

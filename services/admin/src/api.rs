@@ -1,6 +1,8 @@
 //! The routes, and what their handlers share.
 
+mod asked;
 mod config;
+mod dead_letter;
 mod delivery;
 mod log;
 mod replay;
@@ -31,6 +33,7 @@ pub(crate) fn router(admin: Arc<Admin>, instruments: &Arc<Instruments>) -> Route
         .merge(token::routes(instruments))
         .merge(log::routes(instruments))
         .merge(delivery::routes(instruments))
+        .merge(dead_letter::routes(instruments))
         .merge(replay::routes(instruments));
     Router::new().nest("/api/v2/admin", all).with_state(admin)
 }

@@ -8,9 +8,9 @@ mod bulk;
 mod refusal;
 mod walk;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use attempt_store::{ArchivedEvent, AttemptStore, StoredAttempt};
+use attempt_store::{ArchivedEvent, AttemptStore};
 use domain::{
     attempt::{AttemptRecord, Trigger},
     job::{Job, Run},
@@ -30,9 +30,9 @@ use jetstream::{
 use lifecycle::entropy;
 
 pub(crate) use self::{
-    bulk::{Deleted, IDS_MAX, Picked, Retried},
+    bulk::{IDS_MAX, Picked},
     refusal::Refusal,
-    walk::{LOOKED_AT_MAX, Place, Walk},
+    walk::{Place, Walk},
 };
 
 /// How long the answer to a test send may take beyond the attempt's own time-out.
@@ -67,6 +67,18 @@ impl Asking {
         domain::event::sent_max_bytes(self.broker.payload_limit())
     }
 
+    /// Returns those jobs of dead letters that were delivered all the same.
+    pub(crate) async fn delivered(
+        &self,
+        organisation: &OrganisationId,
+        letters: &[Letter],
+    ) -> Result<HashSet<JobId>, Refusal> {
+        let jobs: Vec<JobId> = (letters.iter())
+            .map(|letter| letter.dead.job.id.clone())
+            .collect();
+        Ok(self.store.delivered_jobs(organisation, &jobs).await?)
+    }
+
     /// Has a dead letter attempted again, then deletes it; returns the attempt.
     pub(crate) async fn retry_letter(
         &self,
@@ -90,16 +102,17 @@ impl Asking {
     /// Has the event of a log record sent again; returns the attempt.
     pub(crate) async fn retry_record(
         &self,
-        stored: &StoredAttempt,
+        record: &AttemptRecord,
         with_retries: bool,
     ) -> Result<Job, Refusal> {
-        let record = &stored.record;
         if record.trigger == Trigger::Test {
             return Err(Refusal::IsTest);
         }
         let endpoint = self.usable(&record.organisation_id, &record.webhook_config_id)?;
         let event = self.archived(record).await?;
-        let highest = self.highest(&record.organisation_id, &record.job_id).await?;
+        let highest = self
+            .highest(&record.organisation_id, &record.job_id)
+            .await?;
         let attempt = highest.unwrap_or(0).max(record.attempt).saturating_add(1);
         let run = if with_retries { Run::Policy } else { Run::Once };
         let job = Job::of_record(record, endpoint.revision, event.accepted_at);

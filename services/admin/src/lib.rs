@@ -6,6 +6,7 @@
 //! generated one in the answer that tells of it.
 
 mod api;
+mod asking;
 mod config;
 mod following;
 mod metrics;
@@ -23,7 +24,7 @@ use domain::time::Timestamp;
 use http_api::{auth::Guard, host::Parts};
 
 pub use crate::config::{Config, Settings};
-use crate::{following::Following, metrics::Instruments, replaying::Replaying, saving::Configs};
+use crate::{asking::Asking, following::Following, metrics::Instruments, replaying::Replaying, saving::Configs};
 
 /// The name of the service in logs, heartbeats and metrics.
 pub const SERVICE: &str = "admin";
@@ -36,6 +37,7 @@ struct Admin {
     configs: Configs,
     store: AttemptStore,
     replaying: Replaying,
+    asking: Asking,
 }
 
 /// Starts the service's tasks on the parts' shutdown, puts the operator's token in force, and returns
@@ -55,12 +57,14 @@ pub async fn start(
         .context("put the operator token in force")?;
     let instruments = Arc::new(Instruments::new(&parts.metrics));
     let replaying = Replaying::start(parts, &following, &store, &instruments).await?;
+    let asking = Asking::new(&parts.broker, &store, &following.endpoints);
     let admin = Admin {
         guard: Guard::new(Arc::clone(&following.tokens), following.lease.clone()),
         configs: Configs::new(settings, &following),
         following,
         store,
         replaying,
+        asking,
     };
     Ok(api::router(Arc::new(admin), &instruments))
 }

@@ -1,6 +1,6 @@
 //! Flow control: how many requests an endpoint gets at once and a second, and where the rest waits.
 //!
-//! A job that may start, starts. One whose turn comes within a tenth of a second waits where it is. Any
+//! A job that may start, starts. One whose turn comes within moments waits where it is. Any
 //! other is parked until its estimated turn, so that it holds no place that another endpoint could use.
 //! Nothing here is stored: a new replica begins anew and learns within moments.
 //!
@@ -18,8 +18,11 @@ use crate::name::EndpointId;
 /// A time on a clock that only goes forward, counted from the start of the process.
 pub type Moment = Duration;
 
-/// The longest that a job waits for its turn in its place.
-pub const LONGEST_LOCAL_WAIT: Duration = Duration::from_millis(100);
+/// The longest that a job waits where it is for its turn within a rate.
+pub const LONGEST_WAIT_FOR_TURN: Duration = Duration::from_millis(100);
+/// The longest that a job waits where it is for another attempt to end. A quick endpoint that is flooded is
+/// done with all of them sooner, even on a machine that is busy.
+pub const LONGEST_WAIT_FOR_END: Duration = Duration::from_millis(250);
 /// How many parked jobs of one endpoint are looked at a second, over all replicas, while none may start.
 pub const LOOKS_PER_S: f64 = 500.0;
 /// The longest that a job is parked, unless so many wait that looking at each would take longer.

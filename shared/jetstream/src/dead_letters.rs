@@ -4,9 +4,8 @@
 //! of a subject to the next one, and has no way back.
 
 use async_nats::jetstream::{
-    self,
     message::StreamMessage,
-    stream::{DeleteMessageErrorKind, DirectGetErrorKind, Stream as Handle},
+    stream::{DirectGetError, DirectGetErrorKind, Stream as Handle},
 };
 use domain::{
     dead_letter::DeadLetter,
@@ -140,8 +139,11 @@ impl DeadLetters {
     pub async fn delete(&self, letter: &DeadLetter) -> Result<bool, Unavailable> {
         match self.stream.delete_message(letter.sequence).await {
             Ok(deleted) => Ok(deleted),
-            Err(error) if is_missing(&error.kind()) => Ok(false),
-            Err(error) => Err(unavailable(error)),
+            // One that is gone is refused with no code of its own.
+            Err(error) => match found(self.stream.direct_get(letter.sequence).await)? {
+                None => Ok(false),
+                Some(_) => Err(unavailable(error)),
+            },
         }
     }
 
@@ -205,19 +207,12 @@ pub fn asked(names: &Names, job: &Job, cargo: &Cargo) -> Outgoing {
     }
 }
 
-fn found(
-    got: Result<StreamMessage, jetstream::stream::DirectGetError>,
-) -> Result<Option<StreamMessage>, Unavailable> {
+fn found(got: Result<StreamMessage, DirectGetError>) -> Result<Option<StreamMessage>, Unavailable> {
     match got {
         Ok(message) => Ok(Some(message)),
         Err(error) if error.kind() == DirectGetErrorKind::NotFound => Ok(None),
         Err(error) => Err(unavailable(error)),
     }
-}
-
-fn is_missing(kind: &DeleteMessageErrorKind) -> bool {
-    matches!(kind, DeleteMessageErrorKind::JetStream(error)
-        if error.error_code() == jetstream::ErrorCode::SEQUENCE_NOT_FOUND)
 }
 
 fn timestamp(message: &StreamMessage) -> Timestamp {

@@ -16,13 +16,13 @@ const JOBS: usize = 20;
 
 #[tokio::test]
 async fn an_endpoint_that_only_fails_is_warned_of_disabled_and_starts_anew() {
-    let limits = [("POSTHORN_DISABLE_AFTER", "10s")];
+    let limits = [("POSTHORN_DISABLE_AFTER", "4s")];
     let stack = Stack::start_limited(Store::Sqlite, "info", &limits).await;
     let acme = stack.organisation("acme").await;
     let broker = stack.broker_client().await;
     let receiver = Receiver::start(failing_for_long());
     let config = acme
-        .register(&receiver.url("/"), &["*"], json!({"timeoutMs": 20_000}))
+        .register(&receiver.url("/"), &["*"], json!({"timeoutMs": 10_000}))
         .await;
 
     acme.send(&events("evt", "reward-claim", JOBS)).await;
@@ -72,8 +72,7 @@ async fn an_endpoint_that_says_it_is_gone_is_disabled_at_once() {
 }
 
 /// Fails ten requests soon, so that the breaker opens; of those that began with them some fail when a
-/// warning is due, and some when the time is over. What comes later fails at once, but for what is sent at
-/// the end.
+/// warning is due, and some when the time is over, which is before the first probe.
 fn failing_for_long() -> impl Fn(&Received) -> Answer {
     let count = AtomicU32::new(0);
     move |request| match request.event_id() {
@@ -82,8 +81,8 @@ fn failing_for_long() -> impl Fn(&Received) -> Answer {
         _ => {
             let pause = match count.fetch_add(1, Ordering::Relaxed) {
                 0..10 => Duration::from_millis(300),
-                10..13 => Duration::from_secs(9),
-                13..16 => Duration::from_millis(11_500),
+                10..13 => Duration::from_millis(3_800),
+                13..16 => Duration::from_millis(4_700),
                 _ => Duration::ZERO,
             };
             Answer::status(500).after(pause)

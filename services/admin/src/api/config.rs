@@ -7,6 +7,7 @@ mod patch;
 mod pause;
 mod put;
 mod resume;
+mod test;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -77,8 +78,14 @@ pub(super) fn routes(instruments: &Arc<Instruments>) -> Router<Arc<Admin>> {
         (MethodFilter::POST, resume::OPERATION),
         resume::handler,
     );
+    let test = counted(
+        instruments,
+        (MethodFilter::POST, test::OPERATION),
+        test::handler,
+    );
     Router::new()
         .route("/webhooks/configs", list.merge(put))
+        .route("/webhooks/configs/{id}/test", test)
         .route("/webhooks/configs/{id}/pause", pause)
         .route("/webhooks/configs/{id}/resume", resume)
         .route("/webhooks/configs/{id}", get.merge(patch).merge(delete))

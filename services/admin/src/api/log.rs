@@ -3,6 +3,7 @@
 mod get;
 mod list;
 pub(super) mod query;
+mod retry;
 
 use std::sync::Arc;
 
@@ -20,6 +21,8 @@ use serde_json::value::RawValue;
 
 use crate::{Admin, api::counted, metrics::Instruments};
 
+const MISSING: &str = "there is no such log record";
+
 /// Returns the routes of the log.
 pub(super) fn routes(instruments: &Arc<Instruments>) -> Router<Arc<Admin>> {
     let list = counted(
@@ -32,9 +35,15 @@ pub(super) fn routes(instruments: &Arc<Instruments>) -> Router<Arc<Admin>> {
         (MethodFilter::GET, get::OPERATION),
         get::handler,
     );
+    let retry = counted(
+        instruments,
+        (MethodFilter::POST, retry::OPERATION),
+        retry::handler,
+    );
     Router::new()
         .route("/webhooks/logs", list)
         .route("/webhooks/logs/{id}", get)
+        .route("/webhooks/logs/{id}/retry", retry)
 }
 
 /// A record as the API shows it.
@@ -106,7 +115,7 @@ impl<'a> RecordView<'a> {
 }
 
 /// Returns the body as JSON with its own text; one that is no JSON as a string.
-fn raw(body: &[u8]) -> Option<Box<RawValue>> {
+pub(super) fn raw(body: &[u8]) -> Option<Box<RawValue>> {
     let text = String::from_utf8_lossy(body).into_owned();
     RawValue::from_string(text)
         .or_else(|_error| serde_json::value::to_raw_value(&String::from_utf8_lossy(body)))

@@ -13,10 +13,10 @@ use super::{
 
 /// The most dead letters that one request names.
 pub(crate) const IDS_MAX: usize = 1_000;
-/// The most dead letters that one request retries or deletes.
-const AT_ONCE_MAX: u32 = 1_000;
+/// After so many dead letters a request retries or deletes no more.
+const ENOUGH: u32 = 1_000;
 /// How many dead letters are in memory, and under way, at a time.
-const CHUNK: usize = 16;
+const CHUNK: usize = 20;
 
 /// Which dead letters are meant.
 #[derive(Debug)]
@@ -77,17 +77,17 @@ impl Asking {
         let letters = self.letters().await?;
         let mut source = Source::new(&letters, organisation, picked);
         let mut done = Retried::default();
-        while done.retried < AT_ONCE_MAX {
+        while done.retried < ENOUGH {
             let chunk = source.chunk().await?;
             done.skipped += chunk.missing;
             if chunk.letters.is_empty() {
                 break;
             }
-            let (retried, skipped) = self
-                .retry_chunk(&letters, &chunk.letters, with_retries)
+            let retried = self
+                .retry_chunk((&letters, organisation), &chunk.letters, with_retries)
                 .await?;
             done.retried += retried;
-            done.skipped += skipped;
+            done.skipped += u32::try_from(chunk.letters.len()).unwrap_or(u32::MAX) - retried;
         }
         done.rest = source.rest();
         Ok(done)
@@ -102,7 +102,7 @@ impl Asking {
         let letters = self.letters().await?;
         let mut source = Source::new(&letters, organisation, picked);
         let mut done = Deleted::default();
-        while done.deleted < AT_ONCE_MAX {
+        while done.deleted < ENOUGH {
             let chunk = source.chunk().await?.letters;
             if chunk.is_empty() {
                 break;
@@ -115,17 +115,17 @@ impl Asking {
         Ok(done)
     }
 
-    /// Returns how many were retried and how many were skipped.
+    /// Has those attempted again that may be, and returns how many these are.
     async fn retry_chunk(
         &self,
-        letters: &DeadLetters,
+        (letters, organisation): (&DeadLetters, &OrganisationId),
         chunk: &[Letter],
         with_retries: bool,
-    ) -> Result<(u32, u32), Refusal> {
-        let (mut retried, mut skipped) = (0, 0);
-        let delivered = self.delivered(chunk).await?;
+    ) -> Result<u32, Refusal> {
+        let delivered = self.delivered(organisation, chunk).await?;
         let wanted = (chunk.iter()).filter(|letter| !delivered.contains(&letter.dead.job.id));
         let attempts = wanted.map(|letter| self.retry_letter(letters, letter, with_retries));
+        let mut retried = 0;
         for outcome in join_all(attempts).await {
             match outcome {
                 Ok(_job) => retried += 1,
@@ -133,17 +133,12 @@ impl Asking {
                 Err(refusal) => return Err(refusal),
             }
         }
-        skipped += u32::try_from(chunk.len()).unwrap_or(u32::MAX) - retried;
-        Ok((retried, skipped))
+        Ok(retried)
     }
 }
 
 impl<'a> Source<'a> {
-    fn new(
-        letters: &'a DeadLetters,
-        organisation: &'a OrganisationId,
-        picked: &'a Picked,
-    ) -> Self {
+    fn new(letters: &'a DeadLetters, organisation: &'a OrganisationId, picked: &'a Picked) -> Self {
         match picked {
             Picked::Ids(ids) => Self::Ids {
                 letters,

@@ -4,7 +4,8 @@ use attempt_store::ReadError;
 use http_api::problem::Problem;
 use jetstream::{dead_letters::Unavailable, publisher, test_send::NoAnswer};
 
-/// Why an attempt that was asked for is not made.
+/// Why an attempt that was asked for is not made. What the broker, the store or delivery said is in it for
+/// the log, and not in its message.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refusal {
     /// Its endpoint is gone.
@@ -25,19 +26,22 @@ pub(crate) enum Refusal {
     /// As many tests are under way as may be.
     #[error("too many tests are being sent, repeat the request")]
     TestsBusy,
+    /// The test's event is larger than the broker takes.
+    #[error("body: is larger than the broker takes")]
+    TestTooLarge,
     /// Delivery could not send the test, for a reason that is ours.
     #[error("the test was not sent, repeat the request")]
     TestNotSent(String),
-    /// Delivery does not answer.
-    #[error("delivery does not answer: {0}")]
-    NoAnswer(#[from] NoAnswer),
+    /// Delivery took the test and did not say what came of it.
+    #[error("no answer came in time: the test may have been sent")]
+    TestLate,
     /// The store does not answer.
     #[error("the log can't be read at the moment")]
     Store(#[from] ReadError),
     /// The broker does not answer.
     #[error("the broker does not answer, repeat the request")]
     Broker(String),
-    /// The attempt is not acknowledged; it may be made all the same.
+    /// The broker does not say that it has the attempt; it may have it all the same.
     #[error("the attempt is not confirmed: look into the log before you repeat the request")]
     Publish(#[from] publisher::Error),
 }
@@ -48,47 +52,36 @@ impl From<Unavailable> for Refusal {
     }
 }
 
+impl From<NoAnswer> for Refusal {
+    fn from(error: NoAnswer) -> Self {
+        match error {
+            NoAnswer::Late => Self::TestLate,
+            NoAnswer::TooLarge => Self::TestTooLarge,
+            NoAnswer::Nobody | NoAnswer::Broken(_) => Self::TestNotSent(error.to_string()),
+        }
+    }
+}
+
 impl Refusal {
     /// Makes the answer.
     pub(crate) fn problem(&self, operation: &'static str) -> Problem {
+        let message = self.to_string();
         match self {
             Self::EndpointDeleted | Self::EndpointDisabled | Self::IsTest | Self::Expired => {
-                Problem::conflict(operation, self.to_string())
+                Problem::conflict(operation, message)
             }
-            Self::TestsBusy => Problem::too_many_requests(operation, self.to_string()),
-            Self::NotArchived => Problem::unavailable(operation, self.to_string()),
+            Self::TestTooLarge => Problem::bad_request(operation, message),
+            Self::TestsBusy => Problem::too_many_requests(operation, message),
+            Self::NotArchived => Problem::unavailable(operation, message),
             Self::Store(error) if !error.is_transient() => Problem::internal(operation, error),
-            Self::NoAnswer(NoAnswer::TooLarge) => {
-                Problem::bad_request(operation, format!("body: {}", NoAnswer::TooLarge))
-            }
-            Self::NoAnswer(NoAnswer::Broken(reason))
-            | Self::TestNotSent(reason)
-            | Self::Broker(reason) => {
-                tracing::warn!(reason, operation, "an attempt is not made");
-                Problem::unavailable(operation, self.public())
-            }
-            Self::Store(_) | Self::Publish(_) | Self::NoAnswer(NoAnswer::Nobody | NoAnswer::Late) => {
-                tracing::warn!(error = %self, operation, "an attempt is not made");
-                Problem::unavailable(operation, self.to_string())
-            }
-        }
-    }
-
-    /// Returns the message without what the broker or delivery said, which is for the log alone.
-    fn public(&self) -> String {
-        match self {
-            Self::NoAnswer(NoAnswer::Broken(_)) => "delivery can't be asked".to_owned(),
-            Self::EndpointDeleted
-            | Self::EndpointDisabled
-            | Self::IsTest
-            | Self::NotArchived
-            | Self::Expired
-            | Self::TestsBusy
-            | Self::TestNotSent(_)
-            | Self::NoAnswer(_)
+            Self::TestNotSent(_)
+            | Self::TestLate
             | Self::Store(_)
             | Self::Broker(_)
-            | Self::Publish(_) => self.to_string(),
+            | Self::Publish(_) => {
+                tracing::warn!(reason = ?self, operation, "an attempt is not made");
+                Problem::unavailable(operation, message)
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use jetstream::dead_letters::{DeadLetters, Letter, Unavailable};
 /// The most bytes of bodies that one walk reads past: a broker hands them out with every dead letter.
 const BYTES_MAX: usize = 64 * 1024 * 1024;
 /// The most dead letters that one walk looks at.
-pub(crate) const LOOKED_AT_MAX: u32 = 2_000;
+const LOOKED_AT_MAX: u32 = 2_000;
 
 /// Where a walk goes on. What dies after its begin lies behind its end, so that dead letters that are
 /// retried and die again are not met twice.
@@ -120,7 +120,9 @@ impl FromStr for Place {
             end: number(end)?,
         };
         // Only what is printed is taken: no signs and no leading zeros.
-        (place.to_string() == text).then_some(place).ok_or(InvalidPlace)
+        (place.to_string() == text)
+            .then_some(place)
+            .ok_or(InvalidPlace)
     }
 }
 
@@ -133,7 +135,17 @@ mod tests {
         let place = Place { next: 7, end: 90 };
 
         assert_eq!(place.to_string().parse(), Ok(place));
-        for text in ["", "7", "7-", "-7", "+7-9", "07-9", "7-9-1", "a-b", "99999999999999999999-1"] {
+        for text in [
+            "",
+            "7",
+            "7-",
+            "-7",
+            "+7-9",
+            "07-9",
+            "7-9-1",
+            "a-b",
+            "99999999999999999999-1",
+        ] {
             assert_eq!(text.parse::<Place>(), Err(InvalidPlace), "{text}");
         }
     }

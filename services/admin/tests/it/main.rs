@@ -6,7 +6,9 @@
     reason = "a panic with a message is how a test fails, in the functions that tests share too"
 )]
 
+mod asking;
 mod config;
+mod dead_letters;
 mod delivery;
 mod hostile;
 mod installation;

@@ -107,6 +107,27 @@ async fn undelivered_leaves_out_what_is_delivered_or_still_alive() {
 }
 
 #[tokio::test]
+async fn an_event_that_the_broker_does_not_take_any_more_is_left_out() {
+    let installation = Installation::start().await;
+    let acme = installation.caller("acme", "admin").await;
+    let id = registered(&acme).await;
+    // Accepted by a broker that took more than this one.
+    let large = ArchivedEvent {
+        body: Bytes::from(vec![b' '; 2 * 1024 * 1024]),
+        ..event(2)
+    };
+    let events = [event(1), large, event(3)];
+    installation.store.archive(&events).await.unwrap();
+
+    let asked = json!({"mode": "all", "from": from()});
+    let started = acme.post(&start(&id), &asked).await.expect(202);
+    let done = until(&acme, &started, "done").await;
+
+    assert_eq!((&done["done"], &done["skipped"]), (&json!(2), &json!(1)));
+    assert_eq!(replayed(&installation).await, ["evt-1", "evt-3"]);
+}
+
+#[tokio::test]
 async fn a_range_holds_its_begin_and_not_its_end() {
     let installation = Installation::start().await;
     let acme = installation.caller("acme", "admin").await;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    Class, Draw, Effect, LONGEST_LOCAL_WAIT, LONGEST_PARKING, LOOKS_PER_S, Moment, Parked, Room,
-    SHORTEST_PARKING, Share, Verdict, Visit,
+    Class, Draw, Effect, LONGEST_PARKING, LONGEST_WAIT_FOR_END, LONGEST_WAIT_FOR_TURN, LOOKS_PER_S,
+    Moment, Parked, Room, SHORTEST_PARKING, Share, Verdict, Visit,
     pace::{Pace, Rate},
 };
 
@@ -215,7 +215,7 @@ impl Flow {
             return Turn::Now;
         }
         let wait = self.pace.wait(now, rate);
-        if visit.waited + wait > LONGEST_LOCAL_WAIT {
+        if visit.waited + wait > LONGEST_WAIT_FOR_TURN {
             return Turn::Later(wait);
         }
         self.pace.take(now, rate);
@@ -256,13 +256,13 @@ impl Flow {
             now.saturating_sub(self.moved_at)
         } else {
             // It is not the endpoint that is busy: all places of its kind are taken.
-            LONGEST_LOCAL_WAIT
+            LONGEST_WAIT_FOR_END
         };
         let local = visit.waited + Duration::from_secs_f64(own_turn).max(silence);
-        if local < LONGEST_LOCAL_WAIT {
+        if local < LONGEST_WAIT_FOR_END {
             self.waiting += 1;
             return Verdict::Wait {
-                at_most: LONGEST_LOCAL_WAIT - visit.waited,
+                at_most: LONGEST_WAIT_FOR_END - visit.waited,
                 has_turn: visit.has_turn,
                 until_ended: true,
             };

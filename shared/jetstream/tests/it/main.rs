@@ -8,8 +8,10 @@
 
 mod buckets;
 mod consuming;
+mod dead_letters;
 mod progress;
 mod retrying;
+mod test_sends;
 mod topology;
 
 use jetstream::{

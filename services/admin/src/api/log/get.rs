@@ -10,7 +10,7 @@ use axum::{
 use domain::token::Permission;
 use http_api::problem::Problem;
 
-use super::{RecordView, unreadable};
+use super::{MISSING, RecordView, unreadable};
 use crate::{
     Admin,
     api::{PathId, path_id},
@@ -18,7 +18,6 @@ use crate::{
 
 /// The operation's name in errors and metrics.
 pub(super) const OPERATION: &str = "getWebhookLog";
-const MISSING: &str = "there is no such log record";
 
 /// Returns a record of the organisation.
 pub(super) async fn handler(
