@@ -18,7 +18,7 @@ DENY = deny="$$(tools/ensure-cargo-deny)"
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' Makefile
 
 ## Building and running
 
@@ -91,6 +91,17 @@ test-rust: ## All Rust tests: unit, property, snapshot, broker, store, end to en
 bench: build ## Measure throughput, latency and CPU per delivery with the release binaries
 	@set -e; $(NATS); $(PG); export POSTHORN_NATS_SERVER POSTHORN_PG_BIN; \
 	$(CARGO) run $(LOCKED) --release --package e2e --bin posthorn-bench -- $(BENCH_ARGS)
+
+.PHONY: bench-isolation
+bench-isolation: build ## Measure what bad neighbours, a comeback and more replicas do to endpoints
+	@set -e; $(NATS); $(PG); export POSTHORN_NATS_SERVER POSTHORN_PG_BIN; \
+	$(CARGO) run $(LOCKED) --release --package e2e --bin posthorn-bench -- \
+		--scenario neighbours --scenario recovery --scenario replicas $(BENCH_ARGS)
+
+.PHONY: bench-waiting
+bench-waiting: build ## Measure fresh events beside a million retries that wait, and how these drain
+	@set -e; $(NATS); $(PG); export POSTHORN_NATS_SERVER POSTHORN_PG_BIN; \
+	$(CARGO) run $(LOCKED) --release --package e2e --bin posthorn-bench -- --scenario waiting $(BENCH_ARGS)
 
 ## Cleaning
 

@@ -116,7 +116,12 @@ impl<T: Clone> Bucket<T> {
     }
 
     /// Writes if the revision is still the expected one; `None` expects nothing to be there.
-    pub(crate) fn write(&mut self, id: &EndpointId, value: T, expected: Option<u64>) -> Option<Entry<T>> {
+    pub(crate) fn write(
+        &mut self,
+        id: &EndpointId,
+        value: T,
+        expected: Option<u64>,
+    ) -> Option<Entry<T>> {
         let found = self.entries.get(id).map(|entry| entry.revision);
         (found == expected).then(|| self.put(id, value))
     }
@@ -162,7 +167,12 @@ impl Broker {
     /// Returns what is left in the queues, as text.
     pub(crate) fn left(&self) -> Vec<String> {
         let queued = self.messages.values().map(|message| {
-            format!("{} {:?} {:?}", message.job.waiting_id(), message.lane, message.place)
+            format!(
+                "{} {:?} {:?}",
+                message.job.waiting_id(),
+                message.lane,
+                message.place
+            )
         });
         let scheduled = self.schedules.keys().cloned();
         queued.chain(scheduled).collect()
@@ -215,9 +225,19 @@ impl Broker {
         self.count += 1;
         let generation = self.count;
         let time = due.after(agenda.random.millis(0, 250));
-        agenda.at(time, Event::Fire { subject: subject.clone(), generation });
+        agenda.at(
+            time,
+            Event::Fire {
+                subject: subject.clone(),
+                generation,
+            },
+        );
         self.moved_in(&job);
-        let schedule = Schedule { header, job, generation };
+        let schedule = Schedule {
+            header,
+            job,
+            generation,
+        };
         if let Some(replaced) = self.schedules.insert(subject, schedule) {
             self.moved_out(&replaced.job);
         }
@@ -225,11 +245,18 @@ impl Broker {
 
     /// Turns a schedule into a message of the retry lane.
     pub(crate) fn fire(&mut self, subject: &str, generation: u64, agenda: &mut Agenda) {
-        if self.schedules.get(subject).is_none_or(|found| found.generation != generation) {
+        if self
+            .schedules
+            .get(subject)
+            .is_none_or(|found| found.generation != generation)
+        {
             return;
         }
         if !self.is_up {
-            let event = Event::Fire { subject: subject.to_owned(), generation };
+            let event = Event::Fire {
+                subject: subject.to_owned(),
+                generation,
+            };
             agenda.after(Duration::from_secs(2), event);
             return;
         }
@@ -261,7 +288,9 @@ impl Broker {
     pub(crate) fn ack(&mut self, sequence: u64) -> Option<Job> {
         let message = self.messages.remove(&sequence)?;
         if message.place == Place::Ready {
-            self.ready.get_mut(&message.lane)?.retain(|ready| *ready != sequence);
+            self.ready
+                .get_mut(&message.lane)?
+                .retain(|ready| *ready != sequence);
         }
         self.moved_out(&message.job);
         Some(message.job)
@@ -280,13 +309,19 @@ impl Broker {
 
     /// Notes that nobody will settle what was handed out: the ack wait hands it out again.
     pub(crate) fn abandoned(&mut self, handed: &Handed, agenda: &mut Agenda) {
-        let worked = agenda.now.since(handed.at).as_millis() / PROGRESS_EVERY_MS * PROGRESS_EVERY_MS;
-        let progress = handed.at.after(Duration::from_millis(u64::try_from(worked).unwrap()));
+        let worked =
+            agenda.now.since(handed.at).as_millis() / PROGRESS_EVERY_MS * PROGRESS_EVERY_MS;
+        let progress = handed
+            .at
+            .after(Duration::from_millis(u64::try_from(worked).unwrap()));
         if let Some(message) = self.messages.get(&handed.sequence)
             && message.deliveries == handed.deliveries
         {
             let generation = message.generation;
-            let available = Event::Available { sequence: handed.sequence, generation };
+            let available = Event::Available {
+                sequence: handed.sequence,
+                generation,
+            };
             agenda.at(progress.after(ACK_WAIT), available);
         }
     }
@@ -298,7 +333,13 @@ impl Broker {
             message.place = Place::Delayed(until);
             message.generation += 1;
             let generation = message.generation;
-            agenda.at(until, Event::Available { sequence, generation });
+            agenda.at(
+                until,
+                Event::Available {
+                    sequence,
+                    generation,
+                },
+            );
         }
     }
 
@@ -309,7 +350,10 @@ impl Broker {
         {
             message.place = Place::Ready;
             message.generation += 1;
-            self.ready.get_mut(&message.lane).unwrap().push_back(sequence);
+            self.ready
+                .get_mut(&message.lane)
+                .unwrap()
+                .push_back(sequence);
         }
     }
 
@@ -377,5 +421,8 @@ fn header(message: &Outgoing, name: &str) -> Option<String> {
 /// Returns when a scheduled message fires.
 fn header_time(message: &Outgoing) -> Option<Timestamp> {
     let schedule = header(message, "Nats-Schedule")?;
-    Some(Timestamp::parse(schedule.strip_prefix("@at ").unwrap()).unwrap())
+    let Some(Ok(time)) = schedule.strip_prefix("@at ").map(Timestamp::parse) else {
+        panic!("no broker takes the schedule {schedule}");
+    };
+    Some(time)
 }

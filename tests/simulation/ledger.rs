@@ -8,21 +8,34 @@ use std::{
 };
 
 use domain::{
-    endpoint::Endpoint, flow::LONGEST_LOCAL_WAIT, health, job::Job, name::EndpointId,
-    outcome::{ErrorKind, Outcome}, retry::Reason, time::Timestamp,
+    endpoint::Endpoint,
+    flow::LONGEST_WAIT_FOR_END,
+    health,
+    job::Job,
+    name::EndpointId,
+    outcome::{ErrorKind, Outcome},
+    retry::Reason,
+    time::Timestamp,
 };
 
 use self::limits::Limits;
 use crate::{broker::Broker, receiver::Behaviour};
 
 /// How long a change takes to be known everywhere, with what may be waiting in its place then.
-const KNOWN_AFTER: Duration = LONGEST_LOCAL_WAIT.saturating_add(Duration::from_millis(200));
+const KNOWN_AFTER: Duration = LONGEST_WAIT_FOR_END.saturating_add(Duration::from_millis(200));
 /// The same, if the broker may have been away meanwhile.
 const KNOWN_AT_LAST_AFTER: Duration = Duration::from_secs(15);
 /// How long limits may be overrun after a change of replicas: a heartbeat, and a look at it.
 const SHARED_ANEW_AFTER: Duration = Duration::from_millis(6_000);
 /// A time-out that makes an endpoint slow by the first attempt that reaches it.
 const TELLING_TIMEOUT: Duration = Duration::from_secs(6);
+
+/// Turns that were promised may be taken so much later, by the grain and the lateness of waits.
+const LATE: Duration = Duration::from_millis(2_500);
+/// The same, when a replica has pulled nothing for a while: what came due meanwhile comes together.
+const LATE_AFTER_STALL: Duration = Duration::from_millis(5_500);
+/// How long what a stall has brought together may show.
+const STALLED_FOR: Duration = Duration::from_secs(15);
 
 /// What is known of one run of a job.
 #[derive(Debug, Default)]
@@ -95,6 +108,8 @@ pub(crate) struct Ledger {
     under_way: BTreeMap<u64, UnderWay>,
     /// Until when replicas may disagree on who there is.
     unsteady_until: Timestamp,
+    /// When a replica last began to publish something again, and therefore to pull nothing.
+    stalled_at: Option<Timestamp>,
     count: u64,
 }
 
@@ -108,6 +123,7 @@ impl Ledger {
             conducts: BTreeMap::new(),
             under_way: BTreeMap::new(),
             unsteady_until: now.after(SHARED_ANEW_AFTER),
+            stalled_at: None,
             count: 0,
         }
     }
@@ -121,20 +137,35 @@ impl Ledger {
         self.unsteady_until = now.after(SHARED_ANEW_AFTER);
     }
 
+    /// Notes that a replica pulls nothing while it publishes something again.
+    pub(crate) fn stalled(&mut self, now: Timestamp) {
+        self.stalled_at = Some(now);
+    }
+
+    /// Forgets what was under way in a replica that is no more.
     pub(crate) fn crashed(&mut self, replica: u32) {
-        self.under_way.retain(|_, attempt| attempt.replica != replica);
+        self.under_way
+            .retain(|_, attempt| attempt.replica != replica);
+        for conduct in self.conducts.values_mut() {
+            conduct.probed = conduct
+                .probed
+                .filter(|(id, _)| self.under_way.contains_key(id));
+        }
     }
 
     pub(crate) fn configured(&mut self, endpoint: &Endpoint, now: Timestamp) {
-        let conduct = self.conducts.entry(endpoint.id.clone()).or_insert_with(|| Conduct {
-            behaviour: Behaviour::Up,
-            behaves_since: now,
-            changed_at: now,
-            limits: Limits::default(),
-            max_retries: Vec::new(),
-            hung_for: BTreeMap::new(),
-            probed: None,
-        });
+        let conduct = self
+            .conducts
+            .entry(endpoint.id.clone())
+            .or_insert_with(|| Conduct {
+                behaviour: Behaviour::Up,
+                behaves_since: now,
+                changed_at: now,
+                limits: Limits::default(),
+                max_retries: Vec::new(),
+                hung_for: BTreeMap::new(),
+                probed: None,
+            });
         conduct.changed_at = now;
         conduct.limits.set(endpoint);
         conduct.max_retries.push((now, endpoint.max_retries()));
@@ -148,7 +179,10 @@ impl Ledger {
     }
 
     pub(crate) fn in_flight(&self, endpoint: &EndpointId) -> usize {
-        self.under_way.values().filter(|attempt| attempt.endpoint == *endpoint).count()
+        self.under_way
+            .values()
+            .filter(|attempt| attempt.endpoint == *endpoint)
+            .count()
     }
 
     /// Checks an attempt that starts; returns what to end it with.
@@ -207,10 +241,18 @@ impl Ledger {
         let meanwhile = in_force.iter().filter(|(since, _)| !is_old(since));
         let most = meanwhile.chain(before).map(|(_, most)| *most).max();
         if most.is_none_or(|most| next.retry > most) {
-            self.broken(format!("{} is retry {} of {most:?}", next.waiting_id(), next.retry));
+            self.broken(format!(
+                "{} is retry {} of {most:?}",
+                next.waiting_id(),
+                next.retry
+            ));
         }
         if (next.attempt, next.retry, next.hold) != (job.attempt + 1, job.retry + 1, 0) {
-            self.broken(format!("{} follows {}", next.waiting_id(), job.waiting_id()));
+            self.broken(format!(
+                "{} follows {}",
+                next.waiting_id(),
+                job.waiting_id()
+            ));
         }
         self.check_recorded(job);
     }
@@ -219,7 +261,11 @@ impl Ledger {
     pub(crate) fn parks(&mut self, job: &Job, next: &Job) {
         self.summary.parkings += 1;
         if (next.attempt, next.retry, next.hold) != (job.attempt, job.retry, job.hold + 1) {
-            self.broken(format!("{} is parked as {}", job.waiting_id(), next.waiting_id()));
+            self.broken(format!(
+                "{} is parked as {}",
+                job.waiting_id(),
+                next.waiting_id()
+            ));
         }
     }
 
@@ -241,7 +287,11 @@ impl Ledger {
             Reason::Poison | Reason::ManualRetryFailed | Reason::Backlog => true,
         };
         if !fits && self.is_known(&job.endpoint, broker, now) {
-            self.broken(format!("{} is a dead letter: {}", job.waiting_id(), reason.as_str()));
+            self.broken(format!(
+                "{} is a dead letter: {}",
+                job.waiting_id(),
+                reason.as_str()
+            ));
         }
     }
 
@@ -271,9 +321,16 @@ impl Ledger {
     pub(crate) fn finish(&mut self, broker: &Broker) -> Summary {
         let left = broker.left();
         if !left.is_empty() {
-            self.broken(format!("{} jobs still wait: {:?}", left.len(), &left[..left.len().min(5)]));
+            self.broken(format!(
+                "{} jobs still wait: {:?}",
+                left.len(),
+                &left[..left.len().min(5)]
+            ));
         }
-        let homeless = self.lives.iter().find(|(_, life)| !life.is_delivered && !life.is_dead);
+        let homeless = self
+            .lives
+            .iter()
+            .find(|(_, life)| !life.is_delivered && !life.is_dead);
         if let Some((run, _)) = homeless {
             self.broken(format!("{run} is neither delivered nor a dead letter"));
         }
@@ -296,10 +353,16 @@ impl Ledger {
         let (starts, allowed) = (*starts, 1 + life.disturbances);
         let is_late = life.is_taken && life.disturbances == 0;
         if !is_next {
-            self.broken(format!("{} starts without the one before", job.waiting_id()));
+            self.broken(format!(
+                "{} starts without the one before",
+                job.waiting_id()
+            ));
         }
         if starts > allowed {
-            self.broken(format!("{} starts for the {starts}th time", job.waiting_id()));
+            self.broken(format!(
+                "{} starts for the {starts}th time",
+                job.waiting_id()
+            ));
         }
         if is_late {
             self.broken(format!("{} starts after a success", job.waiting_id()));
@@ -311,13 +374,18 @@ impl Ledger {
 
     fn check_access(&mut self, start: Start<'_>, broker: &Broker, now: Timestamp) {
         let endpoint = &start.job.endpoint;
-        let allowed = broker.endpoints.get(endpoint).is_some_and(|entry| {
-            entry.value.is_enabled && !entry.value.is_paused
-        });
+        let allowed = broker
+            .endpoints
+            .get(endpoint)
+            .is_some_and(|entry| entry.value.is_enabled && !entry.value.is_paused);
         if !allowed && self.is_known(endpoint, broker, now) {
             self.broken(format!("{endpoint} gets a request though it is stopped"));
         }
-        let Some(health) = broker.healths.get(endpoint).map(|entry| entry.value.clone()) else {
+        let Some(health) = broker
+            .healths
+            .get(endpoint)
+            .map(|entry| entry.value.clone())
+        else {
             return;
         };
         let conduct = self.conducts.get_mut(endpoint).unwrap();
@@ -327,22 +395,36 @@ impl Ledger {
         if start.is_probe {
             let id = self.count + 1;
             let opening = health.since;
-            if conduct.probed.replace((id, opening)).is_some_and(|(_, before)| before == opening) {
+            if conduct
+                .probed
+                .replace((id, opening))
+                .is_some_and(|(_, before)| before == opening)
+            {
                 self.broken(format!("{endpoint} gets two probes at once"));
             }
         } else if health.since.max(broker.up_since).after(KNOWN_AFTER) < now {
-            self.broken(format!("{endpoint} gets a request though its breaker is open"));
+            self.broken(format!(
+                "{endpoint} gets a request though its breaker is open"
+            ));
         }
     }
 
     fn check_limits(&mut self, start: Start<'_>, now: Timestamp) {
         let endpoint = &start.job.endpoint;
         let conduct = self.conducts.get_mut(endpoint).unwrap();
-        let steady_from = self.unsteady_until.max(conduct.changed_at.after(KNOWN_AFTER));
+        let steady_from = self
+            .unsteady_until
+            .max(conduct.changed_at.after(KNOWN_AFTER));
         let at_once = self.under_way.values().filter(|attempt| {
             attempt.endpoint == *endpoint && attempt.began > steady_from && !attempt.is_probe
         });
-        let broken = conduct.limits.check(at_once.count(), now, steady_from);
+        let is_late = self
+            .stalled_at
+            .is_some_and(|at| now.since(at) < STALLED_FOR);
+        let late = if is_late { LATE_AFTER_STALL } else { LATE };
+        let broken = conduct
+            .limits
+            .check((at_once.count(), late), now, steady_from);
         if let Some(broken) = broken {
             self.broken(format!("{endpoint} gets too much: {broken}"));
         }
@@ -351,9 +433,14 @@ impl Ledger {
     /// What hangs, and is known to hang, starts on at most half of the places.
     fn check_places(&mut self, replica: u32, hangs: bool) {
         let hanging = self.under_way.values();
-        let hanging = hanging.filter(|attempt| attempt.replica == replica && attempt.hangs).count();
+        let hanging = hanging
+            .filter(|attempt| attempt.replica == replica && attempt.hangs)
+            .count();
         if hangs && hanging > self.places / 2 {
-            self.broken(format!("{hanging} of {} places of replica {replica} hang", self.places));
+            self.broken(format!(
+                "{hanging} of {} places of replica {replica} hang",
+                self.places
+            ));
         }
     }
 
@@ -362,7 +449,8 @@ impl Ledger {
         // After a quarter of an hour without a word it is a stranger again.
         let recent = Duration::from_secs(600);
         let last = conduct.hung_for.get(&start.replica);
-        conduct.behaviour == Behaviour::Hanging && last.is_some_and(|last| now.since(*last) < recent)
+        conduct.behaviour == Behaviour::Hanging
+            && last.is_some_and(|last| now.since(*last) < recent)
     }
 
     /// Forgets the probe under way: a person has reset the breaker.
@@ -372,7 +460,10 @@ impl Ledger {
 
     fn check_recorded(&mut self, job: &Job) {
         if !self.life(job).recorded.contains(&job.attempt) {
-            self.broken(format!("{} goes on before it is recorded", job.waiting_id()));
+            self.broken(format!(
+                "{} goes on before it is recorded",
+                job.waiting_id()
+            ));
         }
     }
 

@@ -10,7 +10,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    clippy::print_stderr,
     reason = "a panic with a message is how a test fails, in the functions that tests share too"
 )]
 
@@ -24,7 +23,10 @@ mod receiver;
 mod replica;
 mod world;
 
-use std::ops::AddAssign;
+use std::{
+    ops::AddAssign,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use crate::{
     ledger::Summary,
@@ -41,16 +43,30 @@ const FOUND_WITHIN: u64 = 100;
 
 #[test]
 fn no_promise_is_broken_whatever_happens() {
-    let seeds = match (number("POSTHORN_SIMULATION_SEED"), number("POSTHORN_SIMULATION_SEEDS")) {
+    let seeds = match (
+        number("POSTHORN_SIMULATION_SEED"),
+        number("POSTHORN_SIMULATION_SEEDS"),
+    ) {
         (Some(seed), _) => seed..seed + 1,
         (None, count) => 0..count.unwrap_or(SEEDS),
     };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let next = AtomicU64::new(seeds.start);
+    let results: Vec<(Summary, Option<u64>)> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads)
+            .map(|_| scope.spawn(|| run_all(&next, seeds.end)))
+            .collect();
+        workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap())
+            .collect()
+    });
+    if let Some(seed) = results.iter().filter_map(|(_, failed)| *failed).min() {
+        fail(seed);
+    }
     let mut all = Summary::default();
-    for seed in seeds {
-        match run(seed, None, 0) {
-            Ok(summary) => all += summary,
-            Err(_) => fail(seed),
-        }
+    for (summary, _) in results {
+        all += summary;
     }
     eprintln!("{all:?}");
 }
@@ -76,6 +92,25 @@ fn a_seed_repeats_everything() {
     }
 }
 
+/// Runs one seed after the other, up to `end` or to the first that fails.
+fn run_all(next: &AtomicU64, end: u64) -> (Summary, Option<u64>) {
+    let mut all = Summary::default();
+    loop {
+        let seed = next.fetch_add(1, Ordering::Relaxed);
+        if seed >= end {
+            return (all, None);
+        }
+        match run(seed, None, 0) {
+            Ok(summary) => all += summary,
+            Err(_) => {
+                // The others need not go on.
+                next.store(end, Ordering::Relaxed);
+                return (all, Some(seed));
+            }
+        }
+    }
+}
+
 /// Runs a seed again to tell what led to its end.
 fn fail(seed: u64) -> ! {
     let story = number("POSTHORN_SIMULATION_STORY").map_or(STORY, |n| usize::try_from(n).unwrap());
@@ -91,7 +126,10 @@ fn fail(seed: u64) -> ! {
 
 fn number(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{variable} must be a number, is {text}")))
+    Some(
+        text.parse()
+            .unwrap_or_else(|_| panic!("{variable} must be a number, is {text}")),
+    )
 }
 
 impl AddAssign for Summary {

@@ -109,13 +109,15 @@ impl Outside {
 
     /// Draws whether a message to or from the broker is lost.
     pub(crate) fn is_lost(&mut self) -> bool {
-        self.loses_one_in.is_some_and(|n| self.agenda.random.one_in(n))
+        self.loses_one_in
+            .is_some_and(|n| self.agenda.random.one_in(n))
     }
 
     /// Tells a step, if anybody wants to know.
     pub(crate) fn tell(&mut self, step: impl FnOnce() -> String) {
         if self.telling > 0 {
-            self.told.push_back(format!("{} {}", self.agenda.now, step()));
+            self.told
+                .push_back(format!("{} {}", self.agenda.now, step()));
         }
         if self.told.len() > self.telling {
             self.told.pop_front();

@@ -23,11 +23,7 @@ use jetstream::{publisher::Outgoing, wire::TraceHeaders};
 
 pub(crate) use self::act::Act;
 use crate::{
-    agenda::Event,
-    broker::PubAck,
-    outside::Outside,
-    random::Random,
-    receiver::Behaviour,
+    agenda::Event, broker::PubAck, outside::Outside, random::Random, receiver::Behaviour,
     replica::Replica,
 };
 
@@ -88,16 +84,24 @@ impl Plan {
             return None;
         }
         self.acts_left -= 1;
-        let longest = outside.agenda.random.pick(&[20, 1_000, 1_000, 20_000, 20_000, 100_000, 1_000_000]);
+        let longest = outside
+            .agenda
+            .random
+            .pick(&[20, 1_000, 1_000, 20_000, 20_000, 100_000, 1_000_000]);
         let wait = outside.agenda.random.millis(1, longest);
         outside.agenda.after(wait, Event::Act);
-        let ids: Vec<u32> = replicas.values().filter(|r| !r.is_draining).map(|r| r.id).collect();
+        let ids: Vec<u32> = replicas
+            .values()
+            .filter(|r| !r.is_draining)
+            .map(|r| r.id)
+            .collect();
         Act::draw(&self.endpoints, &ids, outside)
     }
 
     /// Everything is up and allowed from now on, and stays so.
     fn end(&mut self, is_deserted: bool, outside: &mut Outside) {
-        if self.ends_by.is_some() {
+        if !outside.broker.is_up {
+            outside.agenda.after(Duration::from_secs(1), Event::Act);
             return;
         }
         outside.tell(|| "from here on everything is up".to_owned());
@@ -117,8 +121,16 @@ impl Plan {
         for _ in 0..count {
             self.events += 1;
             let name = outside.agenda.random.pick(&NAMES);
-            let text = format!("{{\"id\":\"evt-{}\",\"eventSubCategory\":\"{name}\"}}", self.events);
-            let sent = Sent::read(&self.organisation, &Bytes::from(text), outside.agenda.now, 1_000);
+            let text = format!(
+                "{{\"id\":\"evt-{}\",\"eventSubCategory\":\"{name}\"}}",
+                self.events
+            );
+            let sent = Sent::read(
+                &self.organisation,
+                &Bytes::from(text),
+                outside.agenda.now,
+                1_000,
+            );
             let event = Rc::new(sent.unwrap());
             self.fan_out(&event, false, outside);
             if outside.agenda.random.one_in(50) {
@@ -141,7 +153,10 @@ impl Plan {
         let all: Vec<(Rc<Endpoint>, u64)> = all
             .map(|entry| (Rc::clone(&entry.value), entry.revision))
             .collect();
-        let index = Index::new(all.iter().map(|(endpoint, revision)| (&**endpoint, *revision)));
+        let index = Index::new(
+            all.iter()
+                .map(|(endpoint, revision)| (&**endpoint, *revision)),
+        );
         let found = index.matches(&event.name, None);
         let found: BTreeSet<&EndpointId> = found.iter().map(|found| &found.endpoint).collect();
         for (endpoint, revision) in &all {
@@ -174,7 +189,10 @@ fn make(event: &Sent, found: &Match, is_repeated: bool, outside: &mut Outside) {
     let answer = outside.broker.publish(&message, &mut outside.agenda);
     // The answer may be lost: the same again is a duplicate.
     if outside.is_lost() {
-        assert_eq!(outside.broker.publish(&message, &mut outside.agenda), PubAck::Duplicate);
+        assert_eq!(
+            outside.broker.publish(&message, &mut outside.agenda),
+            PubAck::Duplicate
+        );
     }
     if answer == PubAck::Stored {
         outside.tell(|| format!("{} is accepted", job.id));

@@ -1,4 +1,4 @@
-//! Randomness that a seed repeats (SplitMix64).
+//! Randomness that a seed repeats (`SplitMix64`).
 
 use std::time::Duration;
 

@@ -45,23 +45,23 @@ impl Behaviour {
     ) -> (Duration, Exchange) {
         let quick = random.millis(2, 60);
         let (takes, exchange) = match self {
-            Self::Up => (quick, answer(200)),
-            Self::Slow => (random.millis(1_200, 4_000), answer(200)),
-            Self::Hanging => (timeout, Ok(status(200))),
-            Self::Down => (quick, answer(500)),
+            Self::Up => (quick, Ok(answer(200))),
+            Self::Slow => (random.millis(1_200, 4_000), Ok(answer(200))),
+            Self::Hanging => (timeout, Ok(answer(200))),
+            Self::Down => (quick, Ok(answer(500))),
             Self::Unreachable => (quick, Err(failure(ErrorKind::Connect))),
             Self::Flaky => {
                 let status = random.pick(&[200, 200, 200, 500, 503]);
-                (random.millis(2, 400), answer(status))
+                (random.millis(2, 400), Ok(answer(status)))
             }
             Self::Narrow(most) if under_way > most => (quick, Ok(too_many(random))),
-            Self::Narrow(_) => (random.millis(20, 200), answer(200)),
-            Self::Refusing => (quick, answer(400)),
-            Self::Gone => (quick, answer(410)),
+            Self::Narrow(_) => (random.millis(20, 200), Ok(answer(200))),
+            Self::Refusing => (quick, Ok(answer(400))),
+            Self::Gone => (quick, Ok(answer(410))),
             Self::NonRetryable => {
                 let refusal = Answer {
                     non_retryable: true,
-                    ..status(489)
+                    ..answer(489)
                 };
                 (quick, Ok(refusal))
             }
@@ -74,11 +74,7 @@ impl Behaviour {
     }
 }
 
-fn answer(code: u16) -> Exchange {
-    Ok(status(code))
-}
-
-fn status(status: u16) -> Answer {
+fn answer(status: u16) -> Answer {
     Answer {
         status,
         asked_wait: None,
@@ -90,7 +86,7 @@ fn status(status: u16) -> Answer {
 fn too_many(random: &mut Random) -> Answer {
     Answer {
         asked_wait: random.one_in(2).then(|| random.millis(0, 30_000)),
-        ..status(429)
+        ..answer(429)
     }
 }
 

@@ -155,7 +155,11 @@ impl Replica {
 
     /// Returns whether it asks for messages of a lane.
     pub(crate) fn pulls(&self, lane: Stream, outside: &Outside) -> bool {
-        let handled = self.tasks.values().filter(|task| task.handed.lane == lane).count();
+        let handled = self
+            .tasks
+            .values()
+            .filter(|task| task.handed.lane == lane)
+            .count();
         !self.is_draining
             && self.stalls == 0
             && self.pulls_from <= outside.agenda.now
@@ -246,14 +250,21 @@ impl Replica {
 
     fn deliver(&mut self, task: &Task, outside: &mut Outside) -> Next {
         let job = &task.job;
-        let known = self.endpoints.get(&job.endpoint).filter(|entry| entry.revision >= job.revision);
+        let known = self
+            .endpoints
+            .get(&job.endpoint)
+            .filter(|entry| entry.revision >= job.revision);
         let found = match known {
-            Some(entry) => Some(entry.value.clone()),
+            Some(entry) => Some(Rc::clone(&entry.value)),
             None if !outside.broker.is_up => {
                 let wait = UNUSABLE * 2_u32.pow(job.hold.min(UNUSABLE_DOUBLINGS));
                 return self.park(task, (wait, Parked::Unusable), outside);
             }
-            None => outside.broker.endpoints.get(&job.endpoint).map(|entry| entry.value.clone()),
+            None => outside
+                .broker
+                .endpoints
+                .get(&job.endpoint)
+                .map(|entry| Rc::clone(&entry.value)),
         };
         match found {
             None => self.give_up(task, job, Reason::EndpointDeleted, outside),
@@ -314,7 +325,11 @@ impl Replica {
         let follow = dispatch::follow(job, policy, &outcome, now, jitter);
         outside.tell(|| {
             let text = outcome.error_message().unwrap_or_default();
-            format!("replica {} ends {}: {text} → {follow:?}", self.id, job.waiting_id())
+            format!(
+                "replica {} ends {}: {text} → {follow:?}",
+                self.id,
+                job.waiting_id()
+            )
         });
         let is_gone = follow == Follow::DeadLetter(Reason::Gone);
         self.keep_health(&attempt, &outcome, is_gone, outside);

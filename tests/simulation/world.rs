@@ -91,7 +91,10 @@ impl World {
         for _ in 0..replicas {
             world.join();
         }
-        world.outside.agenda.after(Duration::from_secs(1), Event::Act);
+        world
+            .outside
+            .agenda
+            .after(Duration::from_secs(1), Event::Act);
         world
     }
 
@@ -116,7 +119,9 @@ impl World {
             Event::Fire {
                 subject,
                 generation,
-            } => outside.broker.fire(&subject, generation, &mut outside.agenda),
+            } => outside
+                .broker
+                .fire(&subject, generation, &mut outside.agenda),
             // The watch is quiet while the broker is away.
             Event::Learn { .. } if !outside.broker.is_up => {
                 outside.agenda.after(Duration::from_millis(200), event);
@@ -139,7 +144,10 @@ impl World {
     fn hand_out(&mut self) {
         for lane in LANES {
             while self.outside.broker.has_ready(lane) {
-                let asking = self.replicas.values().filter(|replica| replica.pulls(lane, &self.outside));
+                let asking = self
+                    .replicas
+                    .values()
+                    .filter(|replica| replica.pulls(lane, &self.outside));
                 let asking: Vec<u32> = asking.map(|replica| replica.id).collect();
                 if asking.is_empty() {
                     break;
@@ -169,7 +177,9 @@ impl World {
     /// Starts a replica, as soon as the broker is there.
     pub(crate) fn join(&mut self) {
         if !self.outside.broker.is_up {
-            self.outside.agenda.after(Duration::from_secs(1), Event::Join);
+            self.outside
+                .agenda
+                .after(Duration::from_secs(1), Event::Join);
             return;
         }
         self.count += 1;
@@ -201,7 +211,9 @@ impl World {
         };
         replica.is_draining = true;
         self.heartbeats.remove(&replica.name);
-        self.outside.agenda.after(grace, Event::GraceEnds { replica: id });
+        self.outside
+            .agenda
+            .after(grace, Event::GraceEnds { replica: id });
         self.shared_anew(Duration::ZERO);
         self.leave_if_done(id);
     }
@@ -225,7 +237,9 @@ impl World {
         outside.ledger.replicas_changed(outside.agenda.now);
         for replica in self.replicas.keys() {
             let wait = after + outside.agenda.random.millis(1, LOOK_MS);
-            outside.agenda.after(wait, Event::Look { replica: *replica });
+            outside
+                .agenda
+                .after(wait, Event::Look { replica: *replica });
         }
     }
 
@@ -234,6 +248,11 @@ impl World {
         let living = self.heartbeats.iter();
         let living = living.filter(|(_, until)| until.is_none_or(|until| until > now));
         let mut living: Vec<String> = living.map(|(name, _)| name.clone()).collect();
+        // The end of a heartbeat is seen at the next look after it.
+        if let Some(end) = self.heartbeats.values().flatten().find(|end| **end > now) {
+            let look = end.after(self.outside.agenda.random.millis(1, LOOK_MS));
+            self.outside.agenda.at(look, Event::Look { replica: id });
+        }
         if let Some(replica) = self.replicas.get_mut(&id) {
             if let Err(at) = living.binary_search(&replica.name) {
                 living.insert(at, replica.name.clone());
@@ -270,12 +289,19 @@ impl World {
     /// Returns what is wrong if the run should have come to its end by now.
     fn lateness(&self) -> Option<String> {
         let outside = &self.outside;
-        let is_late = self.plan.ends_by().is_some_and(|end| outside.agenda.now > end);
+        let is_late = self
+            .plan
+            .ends_by()
+            .is_some_and(|end| outside.agenda.now > end);
         if is_late || outside.steps > STEPS_LIMIT {
             let left = outside.broker.left();
             return (!left.is_empty()).then(|| {
                 let some = &left[..left.len().min(5)];
-                format!("{} jobs wait for ever after {} steps: {some:?}", left.len(), outside.steps)
+                format!(
+                    "{} jobs wait for ever after {} steps: {some:?}",
+                    left.len(),
+                    outside.steps
+                )
             });
         }
         None

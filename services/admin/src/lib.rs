@@ -24,7 +24,10 @@ use domain::time::Timestamp;
 use http_api::{auth::Guard, host::Parts};
 
 pub use crate::config::{Config, Settings};
-use crate::{asking::Asking, following::Following, metrics::Instruments, replaying::Replaying, saving::Configs};
+use crate::{
+    asking::Asking, following::Following, metrics::Instruments, replaying::Replaying,
+    saving::Configs,
+};
 
 /// The name of the service in logs, heartbeats and metrics.
 pub const SERVICE: &str = "admin";

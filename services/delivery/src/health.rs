@@ -50,6 +50,8 @@ pub(crate) struct Ended<'a> {
     pub(crate) job: &'a Job,
     /// Its endpoint.
     pub(crate) target: &'a Target,
+    /// When it began.
+    pub(crate) began: Timestamp,
     /// What it came to.
     pub(crate) outcome: &'a Outcome,
     /// Whether the endpoint said that it is gone.
@@ -118,6 +120,9 @@ impl Keeper {
 
     /// Takes in the end of an attempt.
     pub(crate) async fn ended(&self, ended: Ended<'_>) {
+        if !ended.outcome.is_success() && !self.still_counts(&ended.job.endpoint, ended.began) {
+            return;
+        }
         let tally = self.count(ended);
         if self.change(ended, tally).is_none() {
             return;
@@ -140,11 +145,21 @@ impl Keeper {
         }
     }
 
+    /// Returns whether what failed at `time` still says something about an endpoint.
+    fn still_counts(&self, endpoint: &EndpointId, time: Timestamp) -> bool {
+        self.healths
+            .get(endpoint)
+            .is_none_or(|stored| stored.health.still_counts(time, now()))
+    }
+
     fn count(&self, ended: Ended<'_>) -> Option<Tally> {
         let endpoint = &ended.job.endpoint;
         let mut tallies = self.tallies.lock();
         let before = tallies.get(endpoint).copied();
+        // Another replica may have seen the endpoint come back.
+        let before = before.filter(|tally| self.still_counts(endpoint, tally.since));
         if before.is_none() && ended.outcome.is_success() {
+            tallies.remove(endpoint);
             return None;
         }
         let tally = Tally::after(before, ended.outcome, now());

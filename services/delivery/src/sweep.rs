@@ -14,8 +14,9 @@ const AT_A_TIME: usize = 500;
 /// Sweeps until `stop`.
 pub(crate) async fn run(broker: Broker, publisher: Publisher, stop: CancellationToken) {
     let sweeping = async {
+        let mut sweep = None;
         loop {
-            if let Err(reason) = sweep(&broker, &publisher).await {
+            if let Err(reason) = look(&mut sweep, &broker, &publisher).await {
                 tracing::debug!(reason, "sweep for overdue schedules is interrupted");
             }
             tokio::time::sleep(EVERY).await;
@@ -27,11 +28,18 @@ pub(crate) async fn run(broker: Broker, publisher: Publisher, stop: Cancellation
     }
 }
 
-async fn sweep(broker: &Broker, publisher: &Publisher) -> Result<(), String> {
-    let mut sweep = Sweep::new(broker, publisher).await?;
-    loop {
-        let now = Timestamp::from_millis(lifecycle::clock::now_ms());
-        sweep.look(AT_A_TIME, now).await?;
-        tokio::time::sleep(EVERY).await;
-    }
+/// Looks at the next schedules. After an error the walk goes on behind where it was: one schedule that
+/// can't be fired must not hide all those behind it.
+async fn look(
+    sweep: &mut Option<Sweep>,
+    broker: &Broker,
+    publisher: &Publisher,
+) -> Result<(), String> {
+    let walk = match sweep {
+        Some(walk) => walk,
+        None => sweep.insert(Sweep::new(broker, publisher).await?),
+    };
+    let now = Timestamp::from_millis(lifecycle::clock::now_ms());
+    walk.look(AT_A_TIME, now).await?;
+    Ok(())
 }

@@ -96,12 +96,7 @@ impl Targets {
         self.made_of(job, &stored, now)
     }
 
-    fn made_of(
-        &self,
-        job: &Job,
-        stored: &Stored,
-        now: Timestamp,
-    ) -> Result<Arc<Target>, NoTarget> {
+    fn made_of(&self, job: &Job, stored: &Stored, now: Timestamp) -> Result<Arc<Target>, NoTarget> {
         let known = self.made.read().get(&job.endpoint).map(Arc::clone);
         if let Some(target) = known.filter(|target| target.is_of(stored.revision, now)) {
             return Ok(target);

@@ -117,6 +117,7 @@ impl Worker {
             .ended(Ended {
                 job,
                 target,
+                began: record.created_at,
                 outcome: &outcome,
                 is_gone: follow == Follow::DeadLetter(Reason::Gone),
                 is_probe,

@@ -3,6 +3,7 @@
 //! **Invariant:** nothing about a job is stored but its records; where it stands is worked out when asked.
 
 use domain::{
+    attempt::Trigger,
     job_state::{DeliveryState, standing},
     name::{EndpointId, EventId, EventName, JobId, OrganisationId},
     outcome::ErrorKind,
@@ -180,6 +181,13 @@ impl History {
     /// Returns whether the job's first record is the one at that place, as far as is known.
     pub(crate) fn begins_at(&self, place: &Cursor) -> bool {
         self.cut || self.entries.first().map(TimelineEntry::place).as_ref() == Some(place)
+    }
+
+    /// Returns whether these are the records of a test, which delivers no event.
+    pub(crate) fn is_test(&self) -> bool {
+        self.entries
+            .iter()
+            .all(|entry| entry.trigger == Trigger::Test)
     }
 
     pub(crate) fn state(&self) -> DeliveryState {

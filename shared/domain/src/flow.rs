@@ -24,7 +24,7 @@ pub const LONGEST_WAIT_FOR_TURN: Duration = Duration::from_millis(100);
 /// done with all of them sooner, even on a machine that is busy.
 pub const LONGEST_WAIT_FOR_END: Duration = Duration::from_millis(250);
 /// How many parked jobs of one endpoint are looked at a second, over all replicas, while none may start.
-pub const LOOKS_PER_S: f64 = 500.0;
+pub const LOOKS_PER_S: f64 = 200.0;
 /// The longest that a job is parked, unless so many wait that looking at each would take longer.
 pub const LONGEST_PARKING: Duration = Duration::from_secs(600);
 /// The shortest that a job is parked.
@@ -279,7 +279,7 @@ impl Flows {
         draw: Draw,
     ) -> Verdict {
         self.with(endpoint, draw.now, |flow, room| {
-            flow.arrived(visit, draw.now);
+            flow.arrived(visit);
             let limit = flow.limit(room, share.limits.in_flight);
             match regime {
                 Regime::Normal => flow.ask(visit, share, limit, draw),
@@ -294,7 +294,7 @@ impl Flows {
     /// Counts an attempt as under way that starts whatever the limits say: a probe.
     pub fn started(&mut self, endpoint: &EndpointId, visit: Visit, now: Moment) {
         self.with(endpoint, now, |flow, _| {
-            flow.arrived(visit, now);
+            flow.arrived(visit);
             flow.start(now);
         });
     }
@@ -399,10 +399,11 @@ impl Room {
         let part = |share: u32| (self.places / share).max(1);
         let UnderWay { unknown, slow, .. } = self.under_way;
         match class {
-            Class::Unknown if unknown < part(8) && unknown + slow < part(2) => {
-                Self::UNKNOWN.min(part(4))
+            Class::Unknown => {
+                let free = part(2).saturating_sub(unknown + slow);
+                // Of many that begin at once, each is heard of soon: one answer makes it known.
+                (free / 8).clamp(u32::from(free > 0), Self::UNKNOWN)
             }
-            Class::Unknown => 0,
             Class::Slow => {
                 // An eighth is left to those of which nothing is known yet: they may be quick.
                 let free = (part(2) - part(8).min(part(2) - 1)).saturating_sub(slow);
@@ -417,5 +418,7 @@ impl Room {
     }
 }
 
+#[cfg(test)]
+mod crowd_tests;
 #[cfg(test)]
 mod tests;

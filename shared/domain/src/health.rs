@@ -25,8 +25,14 @@ pub const RAMP: Duration = Duration::from_secs(10);
 pub const RAMP_FROM_PER_S: f64 = 10.0;
 /// An endpoint that fails again within this time goes on with the longer times between its probes.
 const CALM_AFTER: Duration = Duration::from_secs(120);
+/// The furthest ahead that a probe lies: the longest attempt with its margin. What lies further ahead was
+/// written by a clock that goes wrong, here or there.
+const PROBE_AHEAD_AT_MOST: Duration = Duration::from_secs(120);
 /// How long there must have been nothing but failures before an endpoint counts as failing.
 const FAILING_AFTER: Duration = Duration::from_secs(60);
+
+/// After so long without an attempt a replica does not know what others saw meanwhile.
+const SILENCE: Duration = Duration::from_secs(600);
 
 /// What is known about an endpoint that does not, or did not lately, take everything.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -111,6 +117,10 @@ pub struct Tally {
     pub breaking: u32,
     /// When they began.
     pub since: Timestamp,
+    /// When the last one was.
+    last: Timestamp,
+    /// Whether there were others before them, longer ago than this replica can vouch for.
+    is_again: bool,
 }
 
 /// What an endpoint gets at the moment.
@@ -163,16 +173,25 @@ impl Tally {
         if outcome.is_success() {
             return None;
         }
-        let tally = before.unwrap_or(Self {
+        let anew = Self {
             breaking: 0,
             since: now,
-        });
+            last: now,
+            is_again: before.is_some(),
+        };
+        let tally = before
+            .filter(|tally| now.since(tally.last) < SILENCE)
+            .unwrap_or(anew);
         let breaking = if breaks(outcome) {
             tally.breaking.saturating_add(1)
         } else {
             0
         };
-        Some(Self { breaking, ..tally })
+        Some(Self {
+            breaking,
+            last: now,
+            ..tally
+        })
     }
 }
 
@@ -225,9 +244,11 @@ impl Health {
     #[must_use]
     pub fn access(&self, now: Timestamp) -> Access {
         match (self.state, self.probe_at) {
-            (State::Open, Some(at)) if at > now => Access::Closed {
-                left: at.since(now),
-            },
+            (State::Open, Some(at)) if at > now && at.since(now) <= PROBE_AHEAD_AT_MOST => {
+                Access::Closed {
+                    left: at.since(now),
+                }
+            }
             (State::Open, _) => Access::Probe,
             // Whether a disabled endpoint gets anything is its config's to say.
             (State::Closed | State::Disabled, _) => self.ramp(now),
@@ -238,6 +259,9 @@ impl Health {
         let Some(back_since) = self.back_since else {
             return Access::Free;
         };
+        if back_since.since(now) > RAMP {
+            return Access::Free;
+        }
         let elapsed = now.since(back_since);
         match RAMP.checked_sub(elapsed) {
             Some(left) if !left.is_zero() => Access::Ramp {
@@ -246,6 +270,20 @@ impl Health {
             },
             Some(_) | None => Access::Free,
         }
+    }
+
+    /// Returns whether what failed at `time` still says something about the endpoint: nothing does that
+    /// failed before it came back or was let go on.
+    #[must_use]
+    pub fn still_counts(&self, time: Timestamp, now: Timestamp) -> bool {
+        let anew_since = match (self.state, self.back_since) {
+            (State::Open | State::Disabled, _) => None,
+            (State::Closed, Some(back_since)) => Some(back_since),
+            (State::Closed, None) if self.failing_since.is_none() => Some(self.since),
+            (State::Closed, None) => None,
+        };
+        // A time far ahead is a wrong clock's, and must not keep failures from being counted.
+        anew_since.is_none_or(|since| time >= since || since.since(now) > RAMP)
     }
 
     /// Returns the health of an endpoint whose probe is claimed, and under way for at most `longest`.
@@ -354,8 +392,10 @@ fn failed(
             failing_since: Some(failing_since),
             ..current.opened(now, why)
         }),
+        // Failures that are rare are put down at once: a success that any replica sees takes them back.
         State::Closed
-            if current.failing_since.is_none() && now.since(failing_since) >= FAILING_AFTER =>
+            if current.failing_since.is_none()
+                && (tally.is_again || now.since(failing_since) >= FAILING_AFTER) =>
         {
             Some(Health {
                 failing_since: Some(failing_since),
@@ -393,7 +433,8 @@ fn climbed(
     }
     let failing_for = now.since(health.failing_since?);
     if health.rung == Rung::None {
-        return Some(at(Rung::Failing));
+        let is_failing = health.state == State::Open || failing_for >= FAILING_AFTER;
+        return is_failing.then(|| at(Rung::Failing));
     }
     let limit = disable_after?;
     let on_rung_for = health.rung_since.map_or(Duration::ZERO, |at| now.since(at));

@@ -43,7 +43,11 @@ pub enum Waiting {
 /// schedules or not.
 #[must_use]
 pub fn choose(wait: Duration, waiting: u64, keeps_schedules: bool) -> Waiting {
-    let nak_is_accurate = wait.is_zero() || (NAK_SHORTEST..=NAK_LONGEST).contains(&wait);
+    if wait.is_zero() {
+        // It adds nothing to the crowd, and a schedule would only hold it up.
+        return Waiting::Nak;
+    }
+    let nak_is_accurate = (NAK_SHORTEST..=NAK_LONGEST).contains(&wait);
     match keeps_schedules {
         false if waiting >= FULL => Waiting::Full,
         false => Waiting::Nak,
@@ -121,6 +125,8 @@ mod tests {
         check(5.0, 0, true, Waiting::Nak);
         check(60.0, 19_999, true, Waiting::Nak);
         check(0.0, 0, true, Waiting::Nak);
+        check(0.0, 20_000, true, Waiting::Nak);
+        check(0.0, 100_000, false, Waiting::Nak);
         check(1.0, 0, true, Waiting::Schedule);
         check(61.0, 0, true, Waiting::Schedule);
         check(5.0, 20_000, true, Waiting::Schedule);

@@ -26,11 +26,11 @@ async fn a_rate_limit_holds_and_each_job_is_parked_about_once() {
     wait_until_nothing_is_left(&broker).await;
     let ids: HashSet<&str> = requests.iter().map(|request| request.event_id()).collect();
     assert_eq!((ids.len(), requests.len()), (JOBS, JOBS));
-    for second in 0..14 { let from = requests[0].at + Duration::from_secs(second); eprint!("{} ", requests.iter().filter(|r| r.at >= from && r.at < from + Duration::from_secs(1)).count()); }
     let window = Duration::from_secs(5);
     let most = busiest(&requests, window);
-    // A second's worth may come at once; the rest is for two clocks that are not one.
-    assert!(most <= 5 * RATE + RATE + RATE / 4, "{most} within 5 s");
+    // A second's worth may come at once. Another one comes of parkings that last up to a second too long:
+    // the shortest is a second, and the broker counts in whole ones.
+    assert!(most <= 5 * RATE + 2 * RATE, "{most} within 5 s");
     assert!(most >= 4 * RATE, "{most} within 5 s");
     // But for the first second's worth, and the few that waited in their places, all were parked.
     let parked = u64::try_from(JOBS - RATE - RATE / 4).unwrap();
@@ -44,7 +44,7 @@ async fn a_rate_limit_holds_and_each_job_is_parked_about_once() {
 #[tokio::test]
 async fn two_replicas_together_keep_the_limit_of_requests_at_once() {
     const ANSWER: Duration = Duration::from_millis(100);
-    const JOBS: usize = 60;const BOUND: Duration = Duration::from_secs(100);
+    const JOBS: usize = 24;
     let mut stack = Stack::start().await;
     let replica = stack.add_replica(Service::Delivery).await;
     eventually("both know of each other", BOUND, async || {
@@ -68,7 +68,6 @@ async fn two_replicas_together_keep_the_limit_of_requests_at_once() {
     acme.send(&events("evt", "reward-claim", JOBS)).await;
 
     let requests = receiver.wait_for(u64::try_from(JOBS).unwrap(), BOUND).await;
-    for second in 0..30 { let from = requests[0].at + Duration::from_secs(second); eprint!("{} ", requests.iter().filter(|r| r.at >= from && r.at < from + Duration::from_secs(1)).count()); }
     let ids: HashSet<&str> = requests.iter().map(|request| request.event_id()).collect();
     assert_eq!(ids.len(), JOBS);
     // None is answered earlier, so all that come within that time are under way at once.

@@ -131,7 +131,11 @@ pub(super) fn let_go_on(id: &EndpointId, outside: &mut Outside) {
 
 /// Changes an endpoint's config, if it is there and the broker is.
 fn change(id: &EndpointId, outside: &mut Outside, change: impl FnOnce(&mut Endpoint)) {
-    let found = outside.broker.endpoints.get(id).filter(|_| outside.broker.is_up);
+    let found = outside
+        .broker
+        .endpoints
+        .get(id)
+        .filter(|_| outside.broker.is_up);
     if let Some(entry) = found {
         let mut endpoint = (*entry.value).clone();
         change(&mut endpoint);

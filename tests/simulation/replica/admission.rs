@@ -88,7 +88,9 @@ impl Replica {
 
     /// Returns what this replica may use of an endpoint's limits, as `peers.rs` does.
     fn share(&self, endpoint: &Endpoint, outside: &Outside) -> Option<Share> {
-        let rate = endpoint.rate_limit.filter(|_| !outside.makes(Mistake::IgnoresRates));
+        let rate = endpoint
+            .rate_limit
+            .filter(|_| !outside.makes(Mistake::IgnoresRates));
         let limits = Limits {
             rate,
             in_flight: endpoint.max_in_flight,

@@ -6,6 +6,7 @@ use domain::{
     endpoint::Endpoint,
     health::{self, Change, Health, Rung, Tally, Verdict},
     outcome::Outcome,
+    time::Timestamp,
 };
 
 use super::{Attempt, Replica};
@@ -24,7 +25,8 @@ impl Replica {
         outside: &mut Outside,
     ) -> bool {
         let health = stored.value.probed(outside.agenda.now, longest);
-        let is_ours = self.write_health(endpoint, health, Some(stored.revision), outside) == Some(true);
+        let is_ours =
+            self.write_health(endpoint, health, Some(stored.revision), outside) == Some(true);
         if !is_ours {
             self.refresh(endpoint, outside);
         }
@@ -40,6 +42,9 @@ impl Replica {
         outside: &mut Outside,
     ) {
         let endpoint = &attempt.endpoint;
+        if !outcome.is_success() && !self.still_counts(endpoint, attempt.began, outside) {
+            return;
+        }
         let tally = self.count(attempt, outcome, outside);
         for _ in 0..TRIES {
             let verdict = Verdict {
@@ -65,9 +70,18 @@ impl Replica {
         }
     }
 
+    /// Returns whether what failed at `time` still says something about an endpoint.
+    fn still_counts(&self, endpoint: &Endpoint, time: Timestamp, outside: &Outside) -> bool {
+        let known = self.healths.get(&endpoint.id);
+        known.is_none_or(|entry| entry.value.still_counts(time, outside.agenda.now))
+    }
+
     fn count(&mut self, attempt: &Attempt, outcome: &Outcome, outside: &Outside) -> Option<Tally> {
         let id = &attempt.endpoint.id;
         let before = self.tallies.get(id).copied();
+        // Another replica may have seen the endpoint come back.
+        let before =
+            before.filter(|tally| self.still_counts(&attempt.endpoint, tally.since, outside));
         let tally = Tally::after(before, outcome, outside.agenda.now);
         match tally {
             Some(tally) => self.tallies.insert(id.clone(), tally),

@@ -54,7 +54,11 @@ impl Replica {
         }
         outside.tell(|| {
             let id = task.job.waiting_id();
-            format!("replica {} parks {id} for {wait:?}: {}", self.id, why.as_str())
+            format!(
+                "replica {} parks {id} for {wait:?}: {}",
+                self.id,
+                why.as_str()
+            )
         });
         self.wait(task, &next, outside)
     }
@@ -104,8 +108,11 @@ impl Replica {
             self.stalls += usize::from(!was_repeated);
             return (Doing::Publishing(publishing), RETRY_PAUSE);
         }
-        let answer = outside.broker.publish(&publishing.message, &mut outside.agenda);
+        let answer = outside
+            .broker
+            .publish(&publishing.message, &mut outside.agenda);
         if outside.is_lost() {
+            outside.ledger.stalled(outside.agenda.now);
             outside.tell(|| format!("the answer to {} is lost", publishing.message.message_id));
             self.stalls += usize::from(!was_repeated);
             return (Doing::Publishing(publishing), ANSWERED_WITHIN + RETRY_PAUSE);
@@ -119,7 +126,10 @@ impl Replica {
         }
         // The state that is recorded now, if any, may be cut off like everything else.
         let (_, wait) = settles(Settlement::Ack);
-        (Doing::Settling(Settlement::Ack), wait + outside.agenda.random.millis(0, 12))
+        (
+            Doing::Settling(Settlement::Ack),
+            wait + outside.agenda.random.millis(0, 12),
+        )
     }
 }
 

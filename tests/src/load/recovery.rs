@@ -14,6 +14,8 @@ use super::{
 };
 
 const DEFAULT_JOBS: u64 = 50_000;
+/// How long the endpoint takes to answer: long enough to see how many it gets at once.
+const ANSWER: Duration = Duration::from_millis(10);
 /// How long all jobs may take to be parked.
 const TAKE_BOUND: Duration = Duration::from_secs(900);
 /// How long nothing may arrive before what is left counts as lost: above the longest parking.
@@ -46,7 +48,7 @@ pub(crate) async fn run(settings: &Settings) -> anyhow::Result<Finding> {
     installation.taken(|| site.under_way(), TAKE_BOUND).await?;
     let while_down = site.timeline().requests();
     let back = site.now();
-    site.behave(Conduct::HEALTHY);
+    site.behave(Conduct::slow(ANSWER));
     arrived(&site.tally, STANDSTILL).await;
 
     let mut finding = finding(&site.timeline(), back, while_down);
@@ -88,12 +90,12 @@ fn finding(timeline: &Timeline, back: Duration, while_down: u64) -> Finding {
             format!("drained in {drain_s:.1} s, {mean:.0}/s"),
         ],
         figures: json!({
-            "requestsWhileDown": while_down,
-            "firstAfterS": seconds(first.saturating_sub(back)),
-            "perSecond": per_second,
-            "busiestSecond": busiest,
-            "mostAtOnce": most_at_once,
-            "drainS": drain_s,
+            "requests_while_down": while_down,
+            "first_after_s": seconds(first.saturating_sub(back)),
+            "per_second": per_second,
+            "busiest_second": busiest,
+            "most_at_once": most_at_once,
+            "drain_s": drain_s,
         }),
         faults: faults(per_second.first().copied(), most_at_once),
     }
@@ -128,7 +130,7 @@ mod tests {
 
         let finding = finding(&timeline, Duration::from_secs(2), 0);
 
-        assert_eq!(finding.figures["firstAfterS"], 5.0);
+        assert_eq!(finding.figures["first_after_s"], 5.0);
         assert_eq!(finding.faults.len(), 1, "{:?}", finding.faults);
     }
 
@@ -144,7 +146,7 @@ mod tests {
 
         let finding = finding(&timeline, Duration::from_secs(2), 0);
 
-        assert_eq!(finding.figures["perSecond"][4], 160);
+        assert_eq!(finding.figures["per_second"][4], 160);
         assert!(finding.faults.is_empty(), "{:?}", finding.faults);
     }
 }

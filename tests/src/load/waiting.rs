@@ -23,6 +23,8 @@ use crate::process_table::share_bytes;
 
 const DEFAULT_JOBS: u64 = 1_000_000;
 const WARM_UP: Duration = Duration::from_secs(2);
+/// How long the endpoint of the waiting jobs takes to answer: long enough to see how many it gets at once.
+const ANSWER: Duration = Duration::from_millis(10);
 /// At least so many jobs a second are taken to be put into their wait; what is left of the time is waited.
 const PUT_PER_S: u64 = 5_000;
 /// What is left between the last measurement and the due time.
@@ -37,9 +39,10 @@ const MIB: f64 = 1024.0 * 1024.0;
 #[derive(Debug, Clone, Copy)]
 struct Figures {
     put_s: f64,
-    /// Memory of the broker before, and with all jobs in their wait.
+    /// Memory of the broker before, with all jobs in their wait, and when it has forgotten their ids.
     bytes_before: u64,
     bytes_with: u64,
+    bytes_when_due: u64,
 }
 
 struct Phases {
@@ -55,7 +58,7 @@ struct Phases {
 pub(crate) async fn run(settings: &Settings) -> anyhow::Result<Finding> {
     let jobs = settings.jobs.unwrap_or(DEFAULT_JOBS);
     let fresh = Site::new("fresh", Conduct::HEALTHY);
-    let late = Site::new("late", Conduct::HEALTHY);
+    let late = Site::new("late", Conduct::slow(ANSWER));
     let mut installation = Installation::start(settings.store).await;
     let sites = Sites::serve(&[Arc::clone(&fresh), Arc::clone(&late)]);
     let bench = &installation.bench;
@@ -75,12 +78,20 @@ pub(crate) async fn run(settings: &Settings) -> anyhow::Result<Finding> {
     let put_s = began.elapsed().as_secs_f64();
     let beside = Phase::measure(&sender, &Stop::after(duration), settings.rate, groups).await?;
     let bytes_with = share_bytes(broker);
+    let until_due = due.saturating_duration_since(Instant::now());
+    anyhow::ensure!(
+        until_due > WARM_UP,
+        "jobs were due before they were measured"
+    );
+    tokio::time::sleep(until_due - WARM_UP).await;
+    let bytes_when_due = share_bytes(broker);
     let draining = drained(&installation, (&sender, settings), &late, due).await?;
 
     let figures = Figures {
         put_s,
         bytes_before,
         bytes_with,
+        bytes_when_due,
     };
     let phases = Phases {
         before,
@@ -100,8 +111,6 @@ async fn drained(
     late: &Site,
     due: Instant,
 ) -> anyhow::Result<Phase> {
-    let until_due = due.saturating_duration_since(Instant::now());
-    tokio::time::sleep(until_due.saturating_sub(WARM_UP)).await;
     sender.at_rate(&Stop::at(due), settings.rate).await?;
     let stop = Stop::default();
     let groups = &installation.groups;
@@ -145,16 +154,18 @@ fn finding(phases: &Phases, late: &Site, figures: Figures, due: Instant) -> Find
             beside.cpu_line("CPU s/s with the jobs waiting"),
             draining.cpu_line("CPU s/s while they drain"),
             format!(
-                "broker memory before {:.0} MiB, with the jobs waiting {:.0} MiB",
+                "broker memory before {:.0} MiB, with the jobs waiting {:.0} MiB, when they are due {:.0} MiB",
                 mib(figures.bytes_before),
-                mib(figures.bytes_with)
+                mib(figures.bytes_with),
+                mib(figures.bytes_when_due)
             ),
             drain.line(),
         ],
         figures: json!({
-            "jobs": jobs, "putS": figures.put_s,
-            "before": before, "waiting": beside, "draining": draining, "p99Ratio": found,
-            "brokerBytesBefore": figures.bytes_before, "brokerBytesWaiting": figures.bytes_with,
+            "jobs": jobs, "put_s": figures.put_s,
+            "before": before, "waiting": beside, "draining": draining, "p99_ratio": found,
+            "broker_bytes_before": figures.bytes_before, "broker_bytes_waiting": figures.bytes_with,
+            "broker_bytes_when_due": figures.bytes_when_due,
             "drain": drain,
         }),
         faults: faults.into_iter().collect(),
@@ -163,7 +174,6 @@ fn finding(phases: &Phases, late: &Site, figures: Figures, due: Instant) -> Find
 
 /// How what waited came, once it was due.
 #[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
 struct Drain {
     first_after_s: f64,
     drain_s: f64,

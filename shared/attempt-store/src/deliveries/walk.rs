@@ -83,7 +83,7 @@ impl Filling {
                 .binary_search_by(|it| it.key().job.as_str().cmp(&row.job_id))
                 .ok()
                 .and_then(|at| histories.get(at));
-            let Some(history) = found.filter(|it| it.begins_at(&place)) else {
+            let Some(history) = found.filter(|it| it.begins_at(&place) && !it.is_test()) else {
                 continue;
             };
             let delivery = history.delivery();

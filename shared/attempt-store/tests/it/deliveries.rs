@@ -56,6 +56,19 @@ async fn a_job_is_one_row_with_what_became_of_it() {
 }
 
 #[tokio::test]
+async fn a_test_is_no_delivery() {
+    for it in both("no_test").await {
+        let test = AttemptRecord {
+            trigger: Trigger::Test,
+            ..first_failure(2)
+        };
+        it.store.write(&[test]).await.unwrap();
+
+        assert_eq!(all(&it, &everything(), 10).await, [], "{:?}", it.engine);
+    }
+}
+
+#[tokio::test]
 async fn a_delivered_job_shows_its_success_whatever_came_after() {
     for it in both("success_shown").await {
         let by_hand = AttemptRecord {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     Class, Draw, Effect, LONGEST_PARKING, LONGEST_WAIT_FOR_END, LONGEST_WAIT_FOR_TURN, LOOKS_PER_S,
     Moment, Parked, Room, SHORTEST_PARKING, Share, Verdict, Visit,
-    pace::{Pace, Rate},
+    pace::{Pace, Rate, Turns},
 };
 
 /// Requests at once that an endpoint begins with.
@@ -18,8 +18,6 @@ const FIRST_DURATION_S: f64 = 0.005;
 const LATEST: f64 = 0.2;
 /// The most parked jobs that are looked at a second because they are expected to start.
 const TURNS_PER_S: f64 = 2_000.0;
-/// How long after the last reserved turn a job that held one may come.
-const LATE: Duration = Duration::from_secs(5);
 /// After how many parkings the shortest parking does not grow any more: 2^9 s.
 const DOUBLINGS: u32 = 9;
 
@@ -47,9 +45,10 @@ pub(super) struct Flow {
     duration: Option<f64>,
     /// When an attempt last ended, or began while none was under way.
     moved_at: Moment,
-    pace: Pace,
-    /// Turns that parked jobs have been promised.
-    reserved: u64,
+    /// The turns within its own limit.
+    turns: Turns,
+    /// The turns while it gets its requests little by little.
+    ramp: Pace,
     /// When the next job is looked at that is parked for want of a place.
     next_turn: Moment,
     /// When the next job is looked at that is parked because nothing may start.
@@ -68,22 +67,19 @@ impl Flow {
             window_cut_at: Moment::ZERO,
             duration: None,
             moved_at: now,
-            pace: Pace::default(),
-            reserved: 0,
+            turns: Turns::default(),
+            ramp: Pace::default(),
             next_turn: now,
             next_look: now,
         }
     }
 
     /// Takes note of a job that asks: it waits no longer where it was.
-    pub(super) fn arrived(&mut self, visit: Visit, now: Moment) {
+    pub(super) fn arrived(&mut self, visit: Visit) {
         if !visit.waited.is_zero() {
             self.waiting = self.waiting.saturating_sub(1);
         } else if visit.hold > 0 {
             self.parked = self.parked.saturating_sub(1);
-        }
-        if self.pace.idle(now) > LATE {
-            self.reserved = 0;
         }
     }
 
@@ -99,7 +95,14 @@ impl Flow {
         match share.limits.rate.map(Rate::steady) {
             None => self.ask_in_flight(visit, limit, draw),
             Some(rate) => match self.ask_turn(visit, rate, draw.now) {
-                Turn::Now => self.ask_in_flight_with_turn(visit, rate, limit, draw),
+                Turn::Now => {
+                    let verdict = self.ask_with_turn(visit, limit, draw);
+                    // A turn that can't be used is given back.
+                    if matches!(verdict, Verdict::Park { .. }) {
+                        self.turns.give_back(rate);
+                    }
+                    verdict
+                }
                 Turn::Soon(wait) => self.wait_for_turn(wait),
                 Turn::Later(wait) => self.park_until_turn(rate, wait, draw),
             },
@@ -115,13 +118,28 @@ impl Flow {
         (ramp, left, limit): (f64, Duration, f64),
         draw: Draw,
     ) -> Verdict {
+        self.turns.skip(draw.now);
         let own = share.limits.rate.unwrap_or(f64::INFINITY);
         let rate = Rate::even(ramp.min(own));
-        match self.ask_turn(visit, rate, draw.now) {
-            Turn::Now => self.ask_in_flight_with_turn(visit, rate, limit, draw),
-            Turn::Soon(wait) => self.wait_for_turn(wait),
-            Turn::Later(_) => self.stopped(visit, share, (left, Parked::Recovering), draw),
+        let wait = if visit.has_turn {
+            Duration::ZERO
+        } else {
+            self.ramp.wait(draw.now, rate)
+        };
+        if visit.waited + wait > LONGEST_WAIT_FOR_TURN {
+            return self.stopped(visit, share, (left, Parked::Recovering), draw);
         }
+        if !visit.has_turn {
+            self.ramp.take(draw.now, rate);
+        }
+        if !wait.is_zero() {
+            return self.wait_for_turn(wait);
+        }
+        let verdict = self.ask_with_turn(visit, limit, draw);
+        if matches!(verdict, Verdict::Park { .. }) {
+            self.ramp.give_back(rate);
+        }
+        verdict
     }
 
     /// Parks a job while nothing may start: spread, so that not all are looked at when that ends.
@@ -132,6 +150,7 @@ impl Flow {
         (left, why): (Duration, Parked),
         Draw { now, chance }: Draw,
     ) -> Verdict {
+        self.turns.skip(now);
         let spacing = f64::from(share.replicas) / LOOKS_PER_S;
         let look = self.next_look.max(now + left) + Duration::from_secs_f64(spacing);
         let shortest = match why {
@@ -201,24 +220,25 @@ impl Flow {
 
     pub(super) fn is_forgotten(&self, now: Moment, after: Duration) -> bool {
         let last = self.moved_at.max(self.next_look).max(self.next_turn);
+        let last = last.max(self.turns.end());
         self.in_flight == 0 && self.waiting == 0 && now.saturating_sub(last) > after
     }
 
-    /// Takes the next turn if it is near.
+    /// Takes the next turn if it is near, or one that was promised.
     fn ask_turn(&mut self, visit: Visit, rate: Rate, now: Moment) -> Turn {
+        self.turns.adopt(now, rate);
         if visit.has_turn {
             return Turn::Now;
         }
         let is_back = visit.hold > 0 && visit.waited.is_zero();
-        if is_back && self.reserved > 0 {
-            self.reserved -= 1;
+        if is_back && self.turns.redeem(now, rate) {
             return Turn::Now;
         }
-        let wait = self.pace.wait(now, rate);
+        let wait = self.turns.wait(now, rate);
         if visit.waited + wait > LONGEST_WAIT_FOR_TURN {
             return Turn::Later(wait);
         }
-        self.pace.take(now, rate);
+        self.turns.take(now, rate);
         if wait.is_zero() {
             Turn::Now
         } else {
@@ -226,23 +246,12 @@ impl Flow {
         }
     }
 
-    /// A turn that can't be used is given back.
-    fn ask_in_flight_with_turn(
-        &mut self,
-        visit: Visit,
-        rate: Rate,
-        limit: f64,
-        draw: Draw,
-    ) -> Verdict {
+    fn ask_with_turn(&mut self, visit: Visit, limit: f64, draw: Draw) -> Verdict {
         let visit = Visit {
             has_turn: true,
             ..visit
         };
-        let verdict = self.ask_in_flight(visit, limit, draw);
-        if matches!(verdict, Verdict::Park { .. }) {
-            self.pace.give_back(rate);
-        }
-        verdict
+        self.ask_in_flight(visit, limit, draw)
     }
 
     fn ask_in_flight(&mut self, visit: Visit, limit: f64, Draw { now, chance }: Draw) -> Verdict {
@@ -269,9 +278,13 @@ impl Flow {
         }
         let spacing = Duration::from_secs_f64(1.0 / answers_per_s.min(TURNS_PER_S));
         let turn = self.next_turn.max(now) + spacing;
-        let wait = (turn - now)
-            .max(shortest(visit.hold))
-            .mul_f64(0.95 + 0.1 * chance);
+        // With nothing under way there is no turn to be estimated: the places of its kind are taken.
+        let least = if self.in_flight == 0 {
+            shortest(visit.hold)
+        } else {
+            SHORTEST_PARKING
+        };
+        let wait = (turn - now).max(least).mul_f64(0.95 + 0.1 * chance);
         match self.within_longest(wait, chance) {
             None => {
                 self.next_turn = turn;
@@ -290,8 +303,7 @@ impl Flow {
     ) -> Verdict {
         match self.within_longest(wait, chance) {
             None => {
-                self.pace.take(now, rate);
-                self.reserved += 1;
+                self.turns.promise(now, rate);
                 self.park(wait.max(SHORTEST_PARKING), Parked::RateLimit)
             }
             Some(shorter) => self.park(shorter, Parked::RateLimit),

@@ -1,11 +1,15 @@
-//! A rate as turns: the token bucket in the form of the next free time (GCRA).
+//! A rate as turns: the token bucket in the form of the next free time (GCRA), and the turns that jobs
+//! which went away have been promised.
 
 use std::time::Duration;
 
-use super::Moment;
+use super::{LONGEST_WAIT_FOR_TURN, Moment};
+
+/// How late a job may come for a turn that it was promised.
+const LATE: Duration = Duration::from_secs(5);
 
 /// So many requests a second, in turns.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Rate {
     /// Requests per second.
     pub(super) per_s: f64,
@@ -52,9 +56,88 @@ impl Pace {
         self.full_at = self.full_at.saturating_sub(seconds(1.0 / rate.per_s));
     }
 
-    /// Returns how long all turns that were taken have passed; zero while one is to come.
-    pub(super) fn idle(&self, now: Moment) -> Duration {
-        now.saturating_sub(self.full_at)
+    /// Returns about how many turns that were taken lie behind `time`.
+    fn turns_behind(&self, time: Moment, rate: Rate) -> f64 {
+        let last = self
+            .full_at
+            .saturating_sub(seconds(rate.burst / rate.per_s));
+        (last.saturating_sub(time).as_secs_f64() * rate.per_s).ceil()
+    }
+}
+
+/// The turns within an endpoint's own limit, as long as that stays the same.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Turns {
+    pace: Pace,
+    rate: Option<Rate>,
+    /// How many of the turns that were taken are promised to parked jobs, a whole number. The jobs do not know: whoever
+    /// comes back when one of these turns has come may have it.
+    promised: f64,
+}
+
+impl Turns {
+    /// Goes over to another rate. What was promised under the old one is void: under a lower one it would
+    /// be too much, under a higher one all others would wait for it.
+    pub(super) fn adopt(&mut self, now: Moment, rate: Rate) {
+        if self.rate == Some(rate) {
+            return;
+        }
+        if self.rate.is_some() {
+            let empty = now + seconds(rate.burst / rate.per_s);
+            self.pace.full_at = self.pace.full_at.min(empty);
+        }
+        self.rate = Some(rate);
+        self.promised = 0.0;
+    }
+
+    /// Returns how long the next turn is away that nobody has.
+    pub(super) fn wait(&self, now: Moment, rate: Rate) -> Duration {
+        self.pace.wait(now, rate)
+    }
+
+    /// Takes the next turn.
+    pub(super) fn take(&mut self, now: Moment, rate: Rate) {
+        self.pace.take(now, rate);
+    }
+
+    /// Gives a turn back.
+    pub(super) fn give_back(&mut self, rate: Rate) {
+        self.pace.give_back(rate);
+    }
+
+    /// Takes the next turn for a job that comes back for it.
+    pub(super) fn promise(&mut self, now: Moment, rate: Rate) {
+        self.pace.take(now, rate);
+        self.promised += 1.0;
+    }
+
+    /// Takes a promised turn whose time has come; returns whether there was one. However many jobs come
+    /// back, no more turns are taken than the rate has.
+    pub(super) fn redeem(&mut self, now: Moment, rate: Rate) -> bool {
+        self.lapse(now.saturating_sub(LATE), rate);
+        let to_come = self.pace.turns_behind(now + LONGEST_WAIT_FOR_TURN, rate);
+        let has_come = self.promised > to_come;
+        if has_come {
+            self.promised -= 1.0;
+        }
+        has_come
+    }
+
+    /// Forgets promises whose time came and went while nothing might start.
+    pub(super) fn skip(&mut self, now: Moment) {
+        if let Some(rate) = self.rate {
+            self.lapse(now, rate);
+        }
+    }
+
+    /// Returns when all turns that were taken have passed.
+    pub(super) fn end(&self) -> Moment {
+        self.pace.full_at
+    }
+
+    /// Forgets promises of turns before `time`.
+    fn lapse(&mut self, time: Moment, rate: Rate) {
+        self.promised = self.promised.min(self.pace.turns_behind(time, rate));
     }
 }
 

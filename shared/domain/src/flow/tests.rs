@@ -162,19 +162,19 @@ fn what_is_stopped_is_looked_at_evenly_from_when_it_may_go_on() {
         let range = Duration::from_secs(second)..Duration::from_secs(second + 1);
         waits.iter().filter(|wait| range.contains(*wait)).count()
     };
-    assert!((495..=505).contains(&per_second(10)), "{}", per_second(10));
+    assert!((198..=202).contains(&per_second(10)), "{}", per_second(10));
     assert_eq!(flows.parked(&endpoint(1)), 10_000);
 }
 
 #[test]
-fn a_million_waiting_jobs_are_looked_at_five_hundred_a_second() {
+fn a_million_waiting_jobs_are_looked_at_two_hundred_a_second() {
     let mut flows = Flows::new(1_024);
     let stopped = Regime::Stopped {
         left: Duration::from_secs(5),
         why: Parked::Breaker,
     };
     let mut chance = 0.0;
-    let mut looks = vec![0_u32; 4_000];
+    let mut looks = vec![0_u32; 6_000];
     for _ in 0..1_000_000 {
         chance = (chance + 0.618_033_988_75_f64).fract();
         let verdict = flows.ask(
@@ -190,7 +190,7 @@ fn a_million_waiting_jobs_are_looked_at_five_hundred_a_second() {
     }
 
     let most = looks.iter().max().unwrap();
-    assert!(*most <= 1_600, "{most} in one second");
+    assert!(*most <= 700, "{most} in one second");
 }
 
 #[test]

@@ -192,6 +192,104 @@ fn gone_disables_at_once_and_never_disabling_still_signals() {
 }
 
 #[test]
+fn a_clock_that_is_set_back_stops_an_endpoint_no_longer_than_a_probe() {
+    let mut replica = Replica {
+        now: Timestamp::EPOCH.after(DAY),
+        ..Replica::default()
+    };
+    for _ in 0..10 {
+        replica.attempt(status(500), 0);
+    }
+    let hour = Duration::from_secs(3_600);
+
+    let before = Timestamp::EPOCH.after(DAY - hour);
+    assert_eq!(
+        replica.health.as_ref().unwrap().access(before),
+        Access::Probe
+    );
+
+    replica.probe(status(200));
+    assert_eq!(
+        replica.health.as_ref().unwrap().access(before),
+        Access::Free
+    );
+}
+
+#[test]
+fn what_failed_before_an_endpoint_came_back_counts_no_more() {
+    let at = |seconds| Timestamp::EPOCH.after(Duration::from_secs(seconds));
+    let back = Health::back(at(100));
+    let check = |health: &Health, failed, expected| {
+        assert_eq!(
+            health.still_counts(at(failed), at(105)),
+            expected,
+            "{failed}"
+        );
+    };
+    check(&back, 99, false);
+    check(&back, 100, true);
+
+    let failing = Health {
+        failing_since: Some(at(50)),
+        back_since: None,
+        ..back.clone()
+    };
+    check(&failing, 60, true);
+    let open = Health {
+        state: State::Open,
+        ..back
+    };
+    check(&open, 60, true);
+    // Written by a clock that is ahead by an hour.
+    check(&Health::back(at(3_700)), 60, true);
+}
+
+#[test]
+fn a_replica_that_counted_failures_does_not_open_a_breaker_that_another_has_closed() {
+    let mut other = Replica::open();
+    let counted = other.tally;
+    other.now = other.now.after(Duration::from_secs(5));
+    other.probe(status(200));
+    let mut replica = Replica {
+        tally: counted,
+        ..other
+    };
+
+    replica.attempt(status(500), 30);
+
+    assert_eq!(replica.access(), Access::Free);
+    assert_eq!(replica.health.unwrap().state, State::Closed);
+}
+
+#[test]
+fn a_replica_that_sees_a_failure_now_and_then_does_not_know_what_others_saw() {
+    let mut replica = Replica::default();
+
+    replica.attempt(status(500), 0);
+    replica.attempt(status(500), 3 * 86_400);
+    assert_eq!(replica.signals, []);
+    // Another replica has a success.
+    let seen = replica.tally;
+    replica.attempt(status(200), 60);
+    replica.tally = seen;
+    replica.attempt(status(500), 3 * 86_400);
+
+    assert_eq!(replica.signals, []);
+    assert_eq!(replica.access(), Access::Free);
+}
+
+#[test]
+fn an_endpoint_of_rare_events_that_all_fail_is_failing_all_the_same() {
+    let mut replica = Replica::default();
+
+    for _ in 0..3 {
+        replica.attempt(status(500), 3_600);
+    }
+
+    assert_eq!(replica.signals, [Rung::Failing]);
+}
+
+#[test]
 fn the_form_is_pinned_and_keeps_what_it_does_not_know() {
     let text = "{\"state\":\"open\",\"since\":\"1970-01-01T00:00:09.000Z\",\"why\":\"HTTP 500: Internal Server Error\",\
         \"failingSince\":\"1970-01-01T00:00:00.000Z\",\"rung\":\"failing\",\"rungSince\":\"1970-01-01T00:00:09.000Z\",\
@@ -246,7 +344,11 @@ impl Replica {
     }
 
     fn take_in(&mut self, outcome: &Outcome, is_probe: bool, is_gone: bool) {
-        self.tally = Tally::after(self.tally, outcome, self.now);
+        let before = self.tally.filter(|tally| {
+            let health = self.health.as_ref();
+            health.is_none_or(|health| health.still_counts(tally.since, self.now))
+        });
+        self.tally = Tally::after(before, outcome, self.now);
         let verdict = Verdict {
             outcome,
             tally: self.tally,

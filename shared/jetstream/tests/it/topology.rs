@@ -23,7 +23,7 @@ async fn everything_is_made_once() {
             first.created
         );
     }
-    assert_eq!(first.created.len(), 7 + 5 + 5);
+    assert_eq!(first.created.len(), 7 + 6 + 5);
     assert_eq!(second, Report::default());
 }
 

@@ -30,7 +30,6 @@ const OUTSTANDING: u64 = 2_000;
 const STANDSTILL: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
 struct Stage {
     service: &'static str,
     replicas: usize,
