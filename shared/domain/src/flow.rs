@@ -18,18 +18,22 @@ use crate::name::EndpointId;
 /// A time on a clock that only goes forward, counted from the start of the process.
 pub type Moment = Duration;
 
-/// The longest that a job waits where it is for its turn within a rate.
+/// The longest that any number of jobs waits where it is for its turns within a rate.
 pub const LONGEST_WAIT_FOR_TURN: Duration = Duration::from_millis(100);
-/// The longest that a job waits where it is for another attempt to end. A quick endpoint that is flooded is
-/// done with all of them sooner, even on a machine that is busy.
+/// The longest that any number of jobs waits where it is for other attempts to end. A quick endpoint that is
+/// flooded is done with all of them sooner, even on a machine that is busy.
 pub const LONGEST_WAIT_FOR_END: Duration = Duration::from_millis(250);
+/// The longest that a few jobs of an endpoint wait where they are: a twentieth of the places each, and a
+/// quarter all together. Parked jobs come back in bunches, as schedules have a grain of a second.
+pub const LONGEST_WAIT_OF_A_FEW: Duration = Duration::from_millis(1_200);
 /// How many parked jobs of one endpoint are looked at a second, over all replicas, while none may start.
 pub const LOOKS_PER_S: f64 = 200.0;
 /// The longest that a job is parked, unless so many wait that looking at each would take longer.
 pub const LONGEST_PARKING: Duration = Duration::from_secs(600);
 /// The shortest that a job is parked.
 const SHORTEST_PARKING: Duration = Duration::from_secs(1);
-/// How often a job goes on to the replica that sends for its endpoint before it takes its time.
+/// How often a job goes on to another replica, in search of the one that sends for its endpoint, before it
+/// pauses.
 const FORWARDS: u32 = 16;
 /// How long an endpoint of which nothing is heard is remembered.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(900);
@@ -195,6 +199,8 @@ struct UnderWay {
 pub struct Flows {
     places: u32,
     under_way: UnderWay,
+    /// How many jobs of all endpoints wait in their places.
+    waiting: u32,
     of: HashMap<EndpointId, Flow>,
 }
 
@@ -244,11 +250,11 @@ fn weight(endpoint: &str, replica: &str) -> u64 {
     mixed ^ (mixed >> 33)
 }
 
-/// Returns how a job is parked that belongs to another replica: on to the next one at once, for a few
-/// times, so that it does not wait long for the right one to take it.
+/// Returns how a job is parked that belongs to another replica: on to the next one at once, so that it
+/// does not wait long for the right one to take it, and with a pause now and then, in case there is none.
 #[must_use]
 pub fn elsewhere(hold: u32) -> Verdict {
-    let wait = if hold < FORWARDS {
+    let wait = if hold % FORWARDS < FORWARDS - 1 {
         Duration::ZERO
     } else {
         SHORTEST_PARKING
@@ -266,6 +272,7 @@ impl Flows {
         Self {
             places: places.max(1),
             under_way: UnderWay::default(),
+            waiting: 0,
             of: HashMap::new(),
         }
     }
@@ -280,11 +287,10 @@ impl Flows {
     ) -> Verdict {
         self.with(endpoint, draw.now, |flow, room| {
             flow.arrived(visit);
-            let limit = flow.limit(room, share.limits.in_flight);
             match regime {
-                Regime::Normal => flow.ask(visit, share, limit, draw),
+                Regime::Normal => flow.ask(visit, share, room, draw),
                 Regime::Recovering { rate, left } => {
-                    flow.ask_recovering(visit, share, (rate, left, limit), draw)
+                    flow.ask_recovering(visit, share, (rate, left, room), draw)
                 }
                 Regime::Stopped { left, why } => flow.stopped(visit, share, (left, why), draw),
             }
@@ -343,15 +349,21 @@ impl Flows {
             self.of.insert(endpoint.clone(), Flow::new(now));
         }
         let Some(flow) = self.of.get_mut(endpoint) else {
-            return act(&mut Flow::new(now), &Room::new(self.places, self.under_way));
+            return act(
+                &mut Flow::new(now),
+                &Room::new(self.places, self.under_way, self.waiting),
+            );
         };
         let before = (flow.class, flow.in_flight);
         flow.classify(now);
         self.under_way.moved(before, (flow.class, flow.in_flight));
         let before = (flow.class, flow.in_flight);
-        let result = act(flow, &Room::new(self.places, self.under_way));
+        let waited = flow.waiting;
+        let room = Room::new(self.places, self.under_way, self.waiting);
+        let result = act(flow, &room);
         flow.classify(now);
         self.under_way.moved(before, (flow.class, flow.in_flight));
+        self.waiting = self.waiting.saturating_sub(waited) + flow.waiting;
         result
     }
 }
@@ -384,14 +396,30 @@ impl UnderWay {
 struct Room {
     places: u32,
     under_way: UnderWay,
+    waiting: u32,
 }
 
 impl Room {
     /// The most attempts of an endpoint of which nothing is known yet.
     const UNKNOWN: u32 = 16;
 
-    fn new(places: u32, under_way: UnderWay) -> Self {
-        Self { places, under_way }
+    fn new(places: u32, under_way: UnderWay, waiting: u32) -> Self {
+        Self {
+            places,
+            under_way,
+            waiting,
+        }
+    }
+
+    /// Returns the longest that one more job of an endpoint waits where it is, of which `own` wait already,
+    /// when any number may wait for `anyway`.
+    fn longest_wait(&self, own: u32, anyway: Duration) -> Duration {
+        let is_few = own < self.places / 20 && self.waiting < self.places / 4;
+        if is_few {
+            LONGEST_WAIT_OF_A_FEW
+        } else {
+            anyway
+        }
     }
 
     /// Returns how many attempts an endpoint of that class may have under way that has `own` now.

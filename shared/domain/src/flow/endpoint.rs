@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::{
-    Class, Draw, Effect, LONGEST_PARKING, LONGEST_WAIT_FOR_END, LONGEST_WAIT_FOR_TURN, LOOKS_PER_S,
-    Moment, Parked, Room, SHORTEST_PARKING, Share, Verdict, Visit,
+    Class, Draw, Effect, LONGEST_PARKING, LONGEST_WAIT_FOR_END, LONGEST_WAIT_FOR_TURN,
+    LONGEST_WAIT_OF_A_FEW, LOOKS_PER_S, Moment, Parked, Room, SHORTEST_PARKING, Share, Verdict,
+    Visit,
     pace::{Pace, Rate, Turns},
 };
 
@@ -35,7 +36,7 @@ pub(super) struct Flow {
     /// How many jobs this replica has parked, as far as it knows.
     pub(super) parked: u64,
     /// How many jobs wait in their places.
-    waiting: u32,
+    pub(super) waiting: u32,
     /// Requests at once that the endpoint seems to bear.
     window: f64,
     /// Up to here the window grows by one for each answer, above it by one for each window of answers.
@@ -91,12 +92,13 @@ impl Flow {
     }
 
     /// Asks for a turn within the rate, then for one of the requests at once.
-    pub(super) fn ask(&mut self, visit: Visit, share: Share, limit: f64, draw: Draw) -> Verdict {
+    pub(super) fn ask(&mut self, visit: Visit, share: Share, room: &Room, draw: Draw) -> Verdict {
+        let own_limit = share.limits.in_flight;
         match share.limits.rate.map(Rate::steady) {
-            None => self.ask_in_flight(visit, limit, draw),
-            Some(rate) => match self.ask_turn(visit, rate, draw.now) {
+            None => self.ask_in_flight(visit, (room, own_limit), draw),
+            Some(rate) => match self.ask_turn(visit, rate, room, draw.now) {
                 Turn::Now => {
-                    let verdict = self.ask_with_turn(visit, limit, draw);
+                    let verdict = self.ask_with_turn(visit, (room, own_limit), draw);
                     // A turn that can't be used is given back.
                     if matches!(verdict, Verdict::Park { .. }) {
                         self.turns.give_back(rate);
@@ -115,7 +117,7 @@ impl Flow {
         &mut self,
         visit: Visit,
         share: Share,
-        (ramp, left, limit): (f64, Duration, f64),
+        (ramp, left, room): (f64, Duration, &Room),
         draw: Draw,
     ) -> Verdict {
         self.turns.skip(draw.now);
@@ -135,7 +137,7 @@ impl Flow {
         if !wait.is_zero() {
             return self.wait_for_turn(wait);
         }
-        let verdict = self.ask_with_turn(visit, limit, draw);
+        let verdict = self.ask_with_turn(visit, (room, share.limits.in_flight), draw);
         if matches!(verdict, Verdict::Park { .. }) {
             self.ramp.give_back(rate);
         }
@@ -225,7 +227,7 @@ impl Flow {
     }
 
     /// Takes the next turn if it is near, or one that was promised.
-    fn ask_turn(&mut self, visit: Visit, rate: Rate, now: Moment) -> Turn {
+    fn ask_turn(&mut self, visit: Visit, rate: Rate, room: &Room, now: Moment) -> Turn {
         self.turns.adopt(now, rate);
         if visit.has_turn {
             return Turn::Now;
@@ -235,7 +237,8 @@ impl Flow {
             return Turn::Now;
         }
         let wait = self.turns.wait(now, rate);
-        if visit.waited + wait > LONGEST_WAIT_FOR_TURN {
+        let longest = room.longest_wait(self.waiting, LONGEST_WAIT_FOR_TURN);
+        if visit.waited + wait > longest {
             return Turn::Later(wait);
         }
         self.turns.take(now, rate);
@@ -246,15 +249,21 @@ impl Flow {
         }
     }
 
-    fn ask_with_turn(&mut self, visit: Visit, limit: f64, draw: Draw) -> Verdict {
+    fn ask_with_turn(&mut self, visit: Visit, limits: (&Room, Option<u32>), draw: Draw) -> Verdict {
         let visit = Visit {
             has_turn: true,
             ..visit
         };
-        self.ask_in_flight(visit, limit, draw)
+        self.ask_in_flight(visit, limits, draw)
     }
 
-    fn ask_in_flight(&mut self, visit: Visit, limit: f64, Draw { now, chance }: Draw) -> Verdict {
+    fn ask_in_flight(
+        &mut self,
+        visit: Visit,
+        (room, own_limit): (&Room, Option<u32>),
+        Draw { now, chance }: Draw,
+    ) -> Verdict {
+        let limit = self.limit(room, own_limit);
         if f64::from(self.in_flight + 1) <= limit {
             self.start(now);
             return Verdict::Start;
@@ -265,13 +274,14 @@ impl Flow {
             now.saturating_sub(self.moved_at)
         } else {
             // It is not the endpoint that is busy: all places of its kind are taken.
-            LONGEST_WAIT_FOR_END
+            LONGEST_WAIT_OF_A_FEW
         };
+        let longest = room.longest_wait(self.waiting, LONGEST_WAIT_FOR_END);
         let local = visit.waited + Duration::from_secs_f64(own_turn).max(silence);
-        if local < LONGEST_WAIT_FOR_END {
+        if local < longest {
             self.waiting += 1;
             return Verdict::Wait {
-                at_most: LONGEST_WAIT_FOR_END - visit.waited,
+                at_most: longest - visit.waited,
                 has_turn: visit.has_turn,
                 until_ended: true,
             };
@@ -301,10 +311,11 @@ impl Flow {
         wait: Duration,
         Draw { now, chance }: Draw,
     ) -> Verdict {
+        let wait = wait.max(SHORTEST_PARKING);
         match self.within_longest(wait, chance) {
             None => {
-                self.turns.promise(now, rate);
-                self.park(wait.max(SHORTEST_PARKING), Parked::RateLimit)
+                self.turns.promise(now + wait, rate);
+                self.park(wait, Parked::RateLimit)
             }
             Some(shorter) => self.park(shorter, Parked::RateLimit),
         }

@@ -51,6 +51,12 @@ impl Pace {
         self.full_at = self.full_at.max(now) + seconds(1.0 / rate.per_s);
     }
 
+    /// Lets all turns before `time` pass.
+    fn skip_to(&mut self, time: Moment, rate: Rate) {
+        let ahead = seconds((rate.burst - 1.0) / rate.per_s);
+        self.full_at = self.full_at.max(time + ahead);
+    }
+
     /// Gives a turn back.
     pub(super) fn give_back(&mut self, rate: Rate) {
         self.full_at = self.full_at.saturating_sub(seconds(1.0 / rate.per_s));
@@ -105,9 +111,11 @@ impl Turns {
         self.pace.give_back(rate);
     }
 
-    /// Takes the next turn for a job that comes back for it.
-    pub(super) fn promise(&mut self, now: Moment, rate: Rate) {
-        self.pace.take(now, rate);
+    /// Takes the next turn from `earliest` on for a job that comes back for it. Turns before that stay
+    /// unused: taken late, they would be more than the rate has.
+    pub(super) fn promise(&mut self, earliest: Moment, rate: Rate) {
+        self.pace.skip_to(earliest, rate);
+        self.pace.take(earliest, rate);
         self.promised += 1.0;
     }
 
