@@ -31,13 +31,13 @@ async fn short_and_long_waits_survive_a_kill_of_broker_and_delivery() {
     stack.service(Service::Delivery).restart();
     stack.wait_ready().await;
 
-    let requests = short.wait_for(4, SHORT + BOUND).await;
-    assert_waited(&requests, SHORT);
-    let requests = long.wait_for(4, LONG + BOUND).await;
-    assert_waited(&requests, LONG);
+    short.wait_for(4, SHORT + BOUND).await;
+    long.wait_for(4, LONG + BOUND).await;
     let broker = stack.broker_client().await;
     nothing_is_left(&broker).await;
-    assert_eq!((short.count(), long.count()), (4, 4));
+    assert_waited(&short.requests(), SHORT);
+    assert_waited(&long.requests(), LONG);
+    assert_eq!(broker.count("posthorn_DEAD").await, Some(0));
 }
 
 /// An endpoint whose receiver refuses each event once, and wants the retry after that wait.
@@ -55,16 +55,27 @@ async fn endpoint(acme: &Organisation, wait: Duration) -> Receiver {
     receiver
 }
 
+/// Every retry came its wait after an attempt before it. A broker that is killed may forget acks, so
+/// fan-out may have made a job twice, which shows as a second first attempt.
 fn assert_waited(requests: &[Received], wait: Duration) {
     for id in ["evt-1", "evt-2"] {
-        let of_event: Vec<&Received> = requests
-            .iter()
-            .filter(|request| request.event_id() == id)
-            .collect();
-        let attempts: Vec<u32> = of_event.iter().map(|request| request.attempt()).collect();
-        assert_eq!(attempts, [1, 2], "{id}");
-        let waited = of_event[1].at - of_event[0].at;
-        assert!(waited >= wait, "{id} after {waited:?} of {wait:?}");
+        let at = |attempt: u32| {
+            let of_event = requests.iter().filter(move |it| it.event_id() == id);
+            let mut times: Vec<_> = of_event
+                .filter(|it| it.attempt() == attempt)
+                .map(|it| it.at)
+                .collect();
+            times.sort_unstable();
+            times
+        };
+        let (first, second) = (at(1), at(2));
+        assert!(!second.is_empty(), "{id} was not retried");
+        assert!(second.len() <= first.len(), "{id}: {first:?} {second:?}");
+        for (before, after) in first.iter().zip(&second) {
+            let waited = *after - *before;
+            assert!(waited >= wait, "{id} after {waited:?} of {wait:?}");
+        }
+        assert!(at(3).is_empty(), "{id} was attempted a third time");
     }
 }
 
@@ -79,7 +90,7 @@ async fn all_wait(broker: &BrokerClient, jobs: u64) {
 }
 
 async fn nothing_is_left(broker: &BrokerClient) {
-    eventually("nothing waits", BOUND, async || {
+    eventually("nothing waits", LONG + BOUND, async || {
         match (
             broker.count("posthorn_JOBS").await,
             broker.count("posthorn_RETRIES").await,

@@ -211,7 +211,7 @@ impl Replica {
         let doing = std::mem::replace(&mut task.doing, Doing::Begin);
         let (doing, wait) = match doing {
             Doing::Begin => self.begin(&task, outside),
-            Doing::Waiting(waiting) => self.ask_again(id, &task, waiting, outside),
+            Doing::Waiting(waiting) => self.ask_again(id, &task, &waiting, outside),
             Doing::Attempting(attempt) => self.attempted(&task, attempt, outside),
             Doing::Recording(attempt, outcome, follow) => {
                 self.recorded(&task, attempt, (outcome, follow), outside)
@@ -244,11 +244,17 @@ impl Replica {
         match dispatch::step(job, now, task.handed.deliveries, POISON_DELIVERIES) {
             Step::Early(remaining) => settles(Settlement::NakAfter(remaining)),
             Step::Poison => self.give_up(task, job, Reason::Poison, outside),
-            Step::Due => self.deliver(task, outside),
+            Step::Due => {
+                let visit = Visit {
+                    hold: job.hold,
+                    ..Visit::default()
+                };
+                self.deliver(task, visit, outside)
+            }
         }
     }
 
-    fn deliver(&mut self, task: &Task, outside: &mut Outside) -> Next {
+    fn deliver(&mut self, task: &Task, visit: Visit, outside: &mut Outside) -> Next {
         let job = &task.job;
         let known = self
             .endpoints
@@ -257,6 +263,7 @@ impl Replica {
         let found = match known {
             Some(entry) => Some(Rc::clone(&entry.value)),
             None if !outside.broker.is_up => {
+                self.goes(&job.endpoint, visit, outside);
                 let wait = UNUSABLE * 2_u32.pow(job.hold.min(UNUSABLE_DOUBLINGS));
                 return self.park(task, (wait, Parked::Unusable), outside);
             }
@@ -267,11 +274,15 @@ impl Replica {
                 .map(|entry| Rc::clone(&entry.value)),
         };
         match found {
-            None => self.give_up(task, job, Reason::EndpointDeleted, outside),
+            None => {
+                self.goes(&job.endpoint, visit, outside);
+                self.give_up(task, job, Reason::EndpointDeleted, outside)
+            }
             Some(endpoint) if !endpoint.is_enabled => {
+                self.goes(&job.endpoint, visit, outside);
                 self.give_up(task, job, Reason::EndpointDisabled, outside)
             }
-            Some(endpoint) => self.admit(task, endpoint, outside),
+            Some(endpoint) => self.admit(task, endpoint, visit, outside),
         }
     }
 

@@ -8,7 +8,7 @@ use std::{
 
 use domain::{
     flow::{self, Draw, Effect, Flows, Moment, Parked, Regime, Share, Terms, Visit},
-    health::Access,
+    health::{Access, PROBE_LOOK},
     job::Job,
     name::EndpointId,
     outcome::{ErrorKind, Outcome},
@@ -47,6 +47,8 @@ struct State {
 pub(crate) enum Admission {
     /// It may.
     Start(Pass),
+    /// It has waited where it is and is to ask again: its endpoint may have changed meanwhile.
+    Again,
     /// It is parked.
     Park {
         /// For how long.
@@ -54,6 +56,15 @@ pub(crate) enum Admission {
         /// Why.
         why: Parked,
     },
+}
+
+/// A job that asks for its turn. Dropped while it waits, it waits no longer.
+#[derive(Debug)]
+pub(crate) struct Visitor {
+    traffic: Arc<Traffic>,
+    endpoint: EndpointId,
+    visit: Visit,
+    is_waiting: bool,
 }
 
 /// An attempt under way. Dropped before [`Pass::ended`], it was cut off, and nothing is learnt from it.
@@ -80,33 +91,16 @@ impl Traffic {
         }
     }
 
-    /// Decides whether a job may start. One whose turn is near waits for it here.
-    pub(crate) async fn admit(self: &Arc<Self>, target: &Target, job: &Job) -> Admission {
-        let Some(share) = self.peers.share(&target.endpoint) else {
-            return parked(flow::elsewhere(job.hold));
-        };
-        let mut visit = Visit {
-            hold: job.hold,
-            ..Visit::default()
-        };
-        loop {
-            let terms = match self.regime(target, share).await {
-                Some(regime) => Terms { share, regime },
-                None => return Admission::Start(self.probe(&job.endpoint, visit)),
-            };
-            let (verdict, ended) = self.ask(&job.endpoint, visit, terms);
-            match verdict {
-                flow::Verdict::Start => return Admission::Start(self.pass(&job.endpoint, false)),
-                flow::Verdict::Wait {
-                    at_most, has_turn, ..
-                } => {
-                    let began = Instant::now();
-                    wait(at_most, ended).await;
-                    visit.waited += began.elapsed().max(Duration::from_nanos(1));
-                    visit.has_turn = has_turn;
-                }
-                flow::Verdict::Park { .. } => return parked(verdict),
-            }
+    /// Lets a job ask for its turn.
+    pub(crate) fn visitor(self: &Arc<Self>, job: &Job) -> Visitor {
+        Visitor {
+            traffic: Arc::clone(self),
+            endpoint: job.endpoint.clone(),
+            visit: Visit {
+                hold: job.hold,
+                ..Visit::default()
+            },
+            is_waiting: false,
         }
     }
 
@@ -155,7 +149,7 @@ impl Traffic {
             Access::Probe => {
                 let longest = target.timeout + PROBE_MARGIN;
                 let is_ours = self.keeper.claim_probe(endpoint, &stored, longest).await;
-                (!is_ours).then(|| stopped(longest, Parked::Breaker))
+                (!is_ours).then(|| stopped(PROBE_LOOK, Parked::Breaker))
             }
         }
     }
@@ -210,6 +204,46 @@ impl Traffic {
 
     fn now(&self) -> Moment {
         self.origin.elapsed()
+    }
+}
+
+impl Visitor {
+    /// Asks whether the job may start. One whose turn is near waits for it here.
+    pub(crate) async fn ask(&mut self, target: &Target) -> Admission {
+        let traffic = Arc::clone(&self.traffic);
+        let Some(share) = traffic.peers.share(&target.endpoint) else {
+            return parked(flow::elsewhere(self.visit.hold));
+        };
+        let Some(regime) = traffic.regime(target, share).await else {
+            self.is_waiting = false;
+            return Admission::Start(traffic.probe(&self.endpoint, self.visit));
+        };
+        let terms = Terms { share, regime };
+        let (verdict, ended) = traffic.ask(&self.endpoint, self.visit, terms);
+        self.is_waiting = false;
+        match verdict {
+            flow::Verdict::Start => Admission::Start(traffic.pass(&self.endpoint, false)),
+            flow::Verdict::Wait {
+                at_most, has_turn, ..
+            } => {
+                self.is_waiting = true;
+                let began = Instant::now();
+                wait(at_most, ended).await;
+                self.visit.waited += began.elapsed().max(Duration::from_nanos(1));
+                self.visit.has_turn = has_turn;
+                Admission::Again
+            }
+            flow::Verdict::Park { .. } => parked(verdict),
+        }
+    }
+}
+
+impl Drop for Visitor {
+    fn drop(&mut self) {
+        if self.is_waiting {
+            let now = self.traffic.now();
+            self.traffic.state.lock().flows.gone(&self.endpoint, now);
+        }
     }
 }
 

@@ -78,24 +78,31 @@ impl Worker {
         match dispatch::step(&job, now, delivery.deliveries, POISON_DELIVERIES) {
             Step::Early(remaining) => Settlement::NakAfter(remaining),
             Step::Poison => self.give_up(&job, &cargo, Reason::Poison, None).await,
-            Step::Due => self.deliver(job, cargo, now).await,
+            Step::Due => self.deliver(job, cargo).await,
         }
     }
 
-    /// Makes the attempt that is due, if its endpoint may have it now.
-    async fn deliver(&self, job: Job, cargo: Cargo, now: Timestamp) -> Settlement {
-        let target = match self.targets.of(&job, now).await {
-            Ok(target) => target,
-            Err(NoTarget::Never(reason)) => return self.give_up(&job, &cargo, reason, None).await,
-            Err(NoTarget::NotNow(reason)) => {
-                tracing::error!(reason, endpoint.id = %job.endpoint, "endpoint can't be used");
-                let wait = UNUSABLE * 2_u32.pow(job.hold.min(UNUSABLE_DOUBLINGS));
-                return self.park(&job, &cargo, wait, Parked::Unusable).await;
+    /// Makes the attempt that is due, if its endpoint may have it now. The endpoint is looked up each time
+    /// anew: what was changed while the job waited for its turn holds.
+    async fn deliver(&self, job: Job, cargo: Cargo) -> Settlement {
+        let mut visitor = self.traffic.visitor(&job);
+        loop {
+            let target = match self.targets.of(&job, now()).await {
+                Ok(target) => target,
+                Err(NoTarget::Never(reason)) => {
+                    return self.give_up(&job, &cargo, reason, None).await;
+                }
+                Err(NoTarget::NotNow(reason)) => {
+                    tracing::error!(reason, endpoint.id = %job.endpoint, "endpoint can't be used");
+                    let wait = UNUSABLE * 2_u32.pow(job.hold.min(UNUSABLE_DOUBLINGS));
+                    return self.park(&job, &cargo, wait, Parked::Unusable).await;
+                }
+            };
+            match visitor.ask(&target).await {
+                Admission::Start(pass) => return self.attempt(&job, &cargo, &target, pass).await,
+                Admission::Again => {}
+                Admission::Park { wait, why } => return self.park(&job, &cargo, wait, why).await,
             }
-        };
-        match self.traffic.admit(&target, &job).await {
-            Admission::Start(pass) => self.attempt(&job, &cargo, &target, pass).await,
-            Admission::Park { wait, why } => self.park(&job, &cargo, wait, why).await,
         }
     }
 

@@ -315,6 +315,13 @@ impl Flows {
         self.with(endpoint, now, |flow, _| flow.leave());
     }
 
+    /// Takes note that a job that waited in its place does so no longer, and does not ask again.
+    pub fn gone(&mut self, endpoint: &EndpointId, now: Moment) {
+        self.with(endpoint, now, |flow, _| {
+            flow.waiting = flow.waiting.saturating_sub(1);
+        });
+    }
+
     /// Looks at everything that is under way anew, and forgets endpoints of which nothing was heard for
     /// long. To be called about once a second.
     pub fn tick(&mut self, now: Moment) {

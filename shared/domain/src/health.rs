@@ -19,6 +19,8 @@ pub const OPENS_AFTER: u32 = 10;
 pub const FIRST_PROBE_AFTER: Duration = Duration::from_secs(5);
 /// The longest time between probes.
 pub const PROBES_AT_LEAST_EVERY: Duration = Duration::from_secs(60);
+/// When to look again while a probe is under way.
+pub const PROBE_LOOK: Duration = Duration::from_secs(1);
 /// How long an endpoint that came back gets its requests little by little.
 pub const RAMP: Duration = Duration::from_secs(10);
 /// Requests per second at the beginning of the ramp; they double every second.
@@ -57,6 +59,9 @@ pub struct Health {
     /// When an open breaker lets the next probe through.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probe_at: Option<Timestamp>,
+    /// Whether a probe is under way, until then at the latest.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_probing: bool,
     /// How often in a row it opened or a probe failed.
     #[serde(default)]
     pub trips: u32,
@@ -225,6 +230,7 @@ impl Health {
             rung: Rung::None,
             rung_since: None,
             probe_at: None,
+            is_probing: false,
             trips: 0,
             back_since: None,
             unknown: BTreeMap::new(),
@@ -245,8 +251,11 @@ impl Health {
     pub fn access(&self, now: Timestamp) -> Access {
         match (self.state, self.probe_at) {
             (State::Open, Some(at)) if at > now && at.since(now) <= PROBE_AHEAD_AT_MOST => {
+                let left = at.since(now);
+                // A probe mostly ends long before it must.
+                let look = if self.is_probing { PROBE_LOOK } else { left };
                 Access::Closed {
-                    left: at.since(now),
+                    left: left.min(look),
                 }
             }
             (State::Open, _) => Access::Probe,
@@ -291,6 +300,7 @@ impl Health {
     pub fn probed(&self, now: Timestamp, longest: Duration) -> Self {
         Self {
             probe_at: Some(now.after(longest)),
+            is_probing: true,
             ..self.clone()
         }
     }
@@ -312,6 +322,7 @@ impl Health {
             since: if was_open { self.since } else { now },
             why,
             probe_at: Some(now.after(wait)),
+            is_probing: false,
             trips,
             back_since: None,
             ..self.clone()
@@ -384,6 +395,7 @@ fn failed(
             since: now,
             why,
             probe_at: None,
+            is_probing: false,
             back_since: Some(now),
             ..current.clone()
         }),
@@ -426,6 +438,7 @@ fn climbed(
         since: now,
         why: verdict.outcome.error_message(),
         probe_at: None,
+        is_probing: false,
         ..at(Rung::Disabled)
     };
     if verdict.is_gone && health.rung != Rung::Disabled {

@@ -48,7 +48,17 @@ async fn a_breaker_opens_probes_and_closes_little_by_little() {
         }
     })
     .await;
-    let (opened, before) = (Instant::now(), receiver.requests());
+    let opened = Instant::now();
+    // Those that were under way when it opened have failed too, before anything is taken.
+    eventually("no request is under way", BOUND, async || {
+        let quiet_for = receiver.requests().last().map(|it| it.at.elapsed());
+        match quiet_for {
+            Some(quiet_for) if quiet_for > 4 * FAILURE => Ok(()),
+            other => Err(format!("the last one came {other:?} ago")),
+        }
+    })
+    .await;
+    let before = receiver.requests();
     healed_requests.store(1, Ordering::Relaxed);
     send_steadily(&acme).await;
     let all = FIRST_JOBS + BATCH * BATCHES;

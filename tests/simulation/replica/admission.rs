@@ -5,7 +5,7 @@ use std::{collections::VecDeque, rc::Rc, time::Duration};
 use domain::{
     endpoint::Endpoint,
     flow::{self, Draw, Effect, Limits, Parked, Regime, Share, Terms, Verdict, Visit},
-    health::Access,
+    health::{Access, PROBE_LOOK},
     name::EndpointId,
 };
 
@@ -21,15 +21,13 @@ impl Replica {
         &mut self,
         task: &Task,
         endpoint: Rc<Endpoint>,
+        visit: Visit,
         outside: &mut Outside,
     ) -> Next {
         let Some(share) = self.share(&endpoint, outside) else {
+            self.goes(&endpoint.id, visit, outside);
             let verdict = flow::elsewhere(task.job.hold);
             return self.park(task, parking(verdict), outside);
-        };
-        let visit = Visit {
-            hold: task.job.hold,
-            ..Visit::default()
         };
         let waiting = Waiting {
             endpoint,
@@ -41,20 +39,29 @@ impl Replica {
         self.ask(task, waiting, outside)
     }
 
-    /// Asks once more after a wait in its place.
+    /// Asks once more after a wait in its place, of its endpoint as it is now.
     pub(super) fn ask_again(
         &mut self,
         id: u64,
         task: &Task,
-        mut waiting: Waiting,
+        waiting: &Waiting,
         outside: &mut Outside,
     ) -> Next {
         if let Some((tasks, _)) = self.waiting.get_mut(&waiting.endpoint.id) {
             tasks.retain(|other| *other != id);
         }
         let waited = outside.agenda.now.since(waiting.since);
-        waiting.visit.waited += waited.max(Duration::from_nanos(1));
-        self.ask(task, waiting, outside)
+        let mut visit = waiting.visit;
+        visit.waited += waited.max(Duration::from_nanos(1));
+        self.deliver(task, visit, outside)
+    }
+
+    /// Takes note that a job that waited in its place does so no longer.
+    pub(super) fn goes(&mut self, endpoint: &EndpointId, visit: Visit, outside: &Outside) {
+        if !visit.waited.is_zero() {
+            let now = self.moment(outside.agenda.now);
+            self.flows.gone(endpoint, now);
+        }
     }
 
     fn ask(&mut self, task: &Task, mut waiting: Waiting, outside: &mut Outside) -> Next {
@@ -127,7 +134,7 @@ impl Replica {
                 let longest = timeout + PROBE_MARGIN;
                 let is_ours = outside.makes(Mistake::ProbesUnasked)
                     || self.claim_probe(endpoint, &stored, longest, outside);
-                (!is_ours).then(|| stopped(longest, Parked::Breaker))
+                (!is_ours).then(|| stopped(PROBE_LOOK, Parked::Breaker))
             }
         }
     }
