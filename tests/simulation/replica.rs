@@ -328,7 +328,7 @@ impl Replica {
         let (job, now) = (&task.job, outside.agenda.now);
         let outcome = outcome::classify(attempt.exchange.clone());
         outside.ledger.ends(attempt.id, job, &outcome, now);
-        self.finished(&attempt, effect(&outcome), outside);
+        self.finished(&attempt, Effect::of(&outcome), outside);
         let endpoint = &attempt.endpoint;
         let more = u32::from(outside.makes(Mistake::RetriesOnceMore));
         let policy = (&endpoint.retry_policy, endpoint.max_retries() + more);
@@ -446,14 +446,4 @@ fn settle(task: &Task, settlement: Settlement, outside: &mut Outside) {
 
 fn settles(settlement: Settlement) -> Next {
     (Doing::Settling(settlement), Duration::from_millis(1))
-}
-
-/// Returns what an outcome says about how much the endpoint can take, as `traffic.rs` does.
-fn effect(outcome: &Outcome) -> Effect {
-    match outcome {
-        Outcome::Accepted { .. } => Effect::Taken,
-        Outcome::Rejected(answer) if answer.status == 429 => Effect::Overloaded,
-        Outcome::Failed(failure) if failure.kind == ErrorKind::Timeout => Effect::Overloaded,
-        Outcome::Rejected(_) | Outcome::Failed(_) => Effect::Other,
-    }
 }

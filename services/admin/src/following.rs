@@ -109,6 +109,21 @@ impl Following {
         self.wait(&["fan-out", SERVICE], holds, operation).await
     }
 
+    /// As [`Following::endpoints_in_force`], for a change after which an endpoint gets nothing: delivery must
+    /// know it too.
+    ///
+    /// # Errors
+    /// 503: the change is saved, and repeating the request is safe.
+    pub(crate) async fn stop_in_force(
+        &self,
+        revision: u64,
+        operation: &'static str,
+    ) -> Result<(), Problem> {
+        let holds = |held: &Revisions| held.endpoints.is_none_or(|at| at >= revision);
+        let services = ["fan-out", "delivery", SERVICE];
+        self.wait(&services, holds, operation).await
+    }
+
     /// Waits until every living replica that matters holds the tokens up to a revision.
     ///
     /// # Errors

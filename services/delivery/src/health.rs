@@ -197,7 +197,7 @@ impl Keeper {
         revision: Option<u64>,
     ) -> Result<(), Error> {
         if let Some(rung) = change.climbed {
-            self.signal(target, &change, rung).await?;
+            self.signal(target, &change, rung, revision).await?;
             if rung == Rung::Disabled {
                 self.disable(&target.endpoint).await?;
             }
@@ -213,7 +213,13 @@ impl Keeper {
         self.write(&target.endpoint, change.health, revision).await
     }
 
-    async fn signal(&self, target: &Target, change: &Change, rung: Rung) -> Result<(), Error> {
+    async fn signal(
+        &self,
+        target: &Target,
+        change: &Change,
+        rung: Rung,
+        revision: Option<u64>,
+    ) -> Result<(), Error> {
         let signal = Signal {
             organisation_id: &target.endpoint.organisation_id,
             webhook_config_id: &target.endpoint.id,
@@ -222,7 +228,8 @@ impl Keeper {
             error_message: change.health.why.as_deref(),
             at: now(),
         };
-        if let Some(message) = signal::message(&self.broker.names, rung, signal) {
+        let revision = revision.unwrap_or(0);
+        if let Some(message) = signal::message(&self.broker.names, rung, signal, revision) {
             let stored = self.publisher.publish(message).await;
             stored.map_err(|error| Error::Unavailable(error.to_string()))?;
         }

@@ -11,7 +11,7 @@ use domain::{
     health::{Access, PROBE_LOOK},
     job::Job,
     name::EndpointId,
-    outcome::{ErrorKind, Outcome},
+    outcome::Outcome,
     time::Timestamp,
 };
 use parking_lot::Mutex;
@@ -250,7 +250,7 @@ impl Drop for Visitor {
 impl Pass {
     /// Takes in how the attempt ended.
     pub(crate) fn ended(mut self, outcome: &Outcome) {
-        self.effect = Some(effect(outcome));
+        self.effect = Some(Effect::of(outcome));
     }
 }
 
@@ -258,16 +258,6 @@ impl Drop for Pass {
     fn drop(&mut self) {
         self.traffic
             .finished(&self.endpoint, self.began, self.effect);
-    }
-}
-
-/// Returns what an outcome says about how much the endpoint can take.
-fn effect(outcome: &Outcome) -> Effect {
-    match outcome {
-        Outcome::Accepted { .. } => Effect::Taken,
-        Outcome::Rejected(answer) if answer.status == 429 => Effect::Overloaded,
-        Outcome::Failed(failure) if failure.kind == ErrorKind::Timeout => Effect::Overloaded,
-        Outcome::Rejected(_) | Outcome::Failed(_) => Effect::Other,
     }
 }
 

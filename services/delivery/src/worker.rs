@@ -1,4 +1,7 @@
 //! One job: admission → attempt → record → what follows → settle, in that order.
+//!
+//! The endpoint's health is told of the attempt before its record is stored: a breaker must not stay shut
+//! for as long as a record waits for company. A crash in between repeats the attempt.
 
 use std::{
     sync::{

@@ -72,14 +72,15 @@ async fn serve(mut config: DevConfig, arguments: Arguments) -> anyhow::Result<()
             keyring: Arc::clone(&keyring),
             destinations: Arc::clone(&config.destinations),
         };
-        delivery::start(&delivery, &parts).await?;
+        // On the heap: all five together would make one very large future.
+        Box::pin(delivery::start(&delivery, &parts)).await?;
         log_writer::start(&config.log_writer, &store, &parts);
         let admin = admin::Settings {
             operator_token: operator_token.clone(),
             keyring: Arc::clone(&keyring),
             destinations: Arc::clone(&config.destinations),
         };
-        let admin = admin::start(&admin, store, &parts).await?;
+        let admin = Box::pin(admin::start(&admin, store, &parts)).await?;
         let ingest = ingest::start(&parts).await?;
         let announced = announce(parts.readiness.clone(), data.clone(), ready);
         parts.shutdown.spawn_work(announced);

@@ -13,7 +13,10 @@ mod pace;
 use std::{collections::HashMap, time::Duration};
 
 use self::endpoint::Flow;
-use crate::name::EndpointId;
+use crate::{
+    name::EndpointId,
+    outcome::{ErrorKind, Outcome},
+};
 
 /// A time on a clock that only goes forward, counted from the start of the process.
 pub type Moment = Duration;
@@ -27,7 +30,7 @@ pub const LONGEST_WAIT_FOR_END: Duration = Duration::from_millis(250);
 /// quarter all together. Parked jobs come back in bunches, as schedules have a grain of a second.
 pub const LONGEST_WAIT_OF_A_FEW: Duration = Duration::from_millis(1_200);
 /// How many parked jobs of one endpoint are looked at a second, over all replicas, while none may start.
-pub const LOOKS_PER_S: f64 = 200.0;
+pub const LOOKS_PER_S: f64 = 100.0;
 /// The longest that a job is parked, unless so many wait that looking at each would take longer.
 pub const LONGEST_PARKING: Duration = Duration::from_secs(600);
 /// The shortest that a job is parked.
@@ -175,6 +178,19 @@ pub enum Effect {
     Other,
 }
 
+impl Effect {
+    /// Returns what an outcome says.
+    #[must_use]
+    pub fn of(outcome: &Outcome) -> Self {
+        match outcome {
+            Outcome::Accepted { .. } => Self::Taken,
+            Outcome::Rejected(answer) if answer.status == 429 => Self::Overloaded,
+            Outcome::Failed(failure) if failure.kind == ErrorKind::Timeout => Self::Overloaded,
+            Outcome::Rejected(_) | Outcome::Failed(_) => Self::Other,
+        }
+    }
+}
+
 /// How quickly an endpoint answers, as far as its use of places goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Class {
@@ -250,8 +266,10 @@ fn weight(endpoint: &str, replica: &str) -> u64 {
     mixed ^ (mixed >> 33)
 }
 
-/// Returns how a job is parked that belongs to another replica: on to the next one at once, so that it
-/// does not wait long for the right one to take it, and with a pause now and then, in case there is none.
+/// Returns how a job is parked that belongs to another replica.
+///
+/// It goes on to the next one at once, so that it does not wait long for the right one to take it, and
+/// pauses now and then, in case there is none.
 #[must_use]
 pub fn elsewhere(hold: u32) -> Verdict {
     let wait = if hold % FORWARDS < FORWARDS - 1 {
@@ -352,15 +370,10 @@ impl Flows {
         now: Moment,
         act: impl FnOnce(&mut Flow, &Room) -> T,
     ) -> T {
-        if !self.of.contains_key(endpoint) {
-            self.of.insert(endpoint.clone(), Flow::new(now));
-        }
-        let Some(flow) = self.of.get_mut(endpoint) else {
-            return act(
-                &mut Flow::new(now),
-                &Room::new(self.places, self.under_way, self.waiting),
-            );
-        };
+        let flow = self
+            .of
+            .entry(endpoint.clone())
+            .or_insert_with(|| Flow::new(now));
         let before = (flow.class, flow.in_flight);
         flow.classify(now);
         self.under_way.moved(before, (flow.class, flow.in_flight));
@@ -433,6 +446,7 @@ impl Room {
     fn of(&self, class: Class, own: u32) -> u32 {
         let part = |share: u32| (self.places / share).max(1);
         let UnderWay { unknown, slow, .. } = self.under_way;
+        let is_first = own == 0;
         match class {
             Class::Unknown => {
                 let free = part(2).saturating_sub(unknown + slow);
@@ -441,9 +455,10 @@ impl Room {
             }
             Class::Slow => {
                 // An eighth is left to those of which nothing is known yet: they may be quick.
-                let free = (part(2) - part(8).min(part(2) - 1)).saturating_sub(slow);
+                let theirs = (part(2) - part(8).min(part(2) - 1)).saturating_sub(slow);
+                let free = theirs.min(part(2).saturating_sub(unknown + slow));
                 // Whoever has nothing under way gets one, as long as there is any room at all.
-                (free / 2).max(u32::from(own == 0 && free > 0))
+                (free / 2).max(u32::from(is_first && free > 0))
             }
             Class::Quick => {
                 let free = self.places.saturating_sub(self.under_way.total());

@@ -246,6 +246,15 @@ impl Health {
         }
     }
 
+    /// Returns the health of an endpoint that is resumed after a pause: as it was, with a ramp.
+    #[must_use]
+    pub fn resumed(&self, now: Timestamp) -> Self {
+        Self {
+            back_since: Some(now),
+            ..self.clone()
+        }
+    }
+
     /// Returns what the endpoint gets.
     #[must_use]
     pub fn access(&self, now: Timestamp) -> Access {

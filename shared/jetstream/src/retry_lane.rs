@@ -23,7 +23,7 @@ const NAK_SHORTEST: Duration = Duration::from_secs(2);
 /// The longest wait that is a delayed NAK.
 const NAK_LONGEST: Duration = Duration::from_secs(60);
 /// How many jobs may wait on the consumer before it is a crowd.
-const CROWD: u64 = 20_000;
+const CROWD: u64 = 5_000;
 
 /// How many jobs may wait on a broker without safe schedules.
 const FULL: u64 = 100_000;
@@ -123,13 +123,13 @@ mod tests {
             );
         };
         check(5.0, 0, true, Waiting::Nak);
-        check(60.0, 19_999, true, Waiting::Nak);
+        check(60.0, 4_999, true, Waiting::Nak);
         check(0.0, 0, true, Waiting::Nak);
-        check(0.0, 20_000, true, Waiting::Nak);
+        check(0.0, 5_000, true, Waiting::Nak);
         check(0.0, 100_000, false, Waiting::Nak);
         check(1.0, 0, true, Waiting::Schedule);
         check(61.0, 0, true, Waiting::Schedule);
-        check(5.0, 20_000, true, Waiting::Schedule);
+        check(5.0, 5_000, true, Waiting::Schedule);
         check(86_400.0, 99_999, false, Waiting::Nak);
         check(5.0, 100_000, false, Waiting::Full);
     }

@@ -33,14 +33,15 @@ struct Form<'a> {
     signal: Signal<'a>,
 }
 
-/// Makes the message of a signal, or `None` for a rung that has none. The same climb makes the same
-/// message id, so that of several replicas that notice it one is heard.
+/// Makes the message of a signal, or `None` for a rung that has none.
+///
+/// `revision` is that of the health which the climb changes, 0 if there was none: of several replicas that
+/// notice one climb, one is heard.
 #[must_use]
-pub fn message(names: &Names, rung: Rung, signal: Signal<'_>) -> Option<Outgoing> {
+pub fn message(names: &Names, rung: Rung, signal: Signal<'_>, revision: u64) -> Option<Outgoing> {
     let kind = rung.signal()?;
-    let since = signal.failing_since.unwrap_or(signal.at).millis();
     let subject = names.signal(signal.organisation_id, kind);
-    let message_id = format!("{}:{kind}:{since}", signal.webhook_config_id);
+    let message_id = format!("{}:{kind}:{revision}", signal.webhook_config_id);
     let form = Form {
         schema: SCHEMA,
         kind,
@@ -78,10 +79,10 @@ mod tests {
         };
         let names = Names::new("posthorn");
 
-        assert!(message(&names, Rung::None, signal.clone()).is_none());
-        let message = message(&names, Rung::Failing, signal).unwrap();
+        assert!(message(&names, Rung::None, signal.clone(), 7).is_none());
+        let message = message(&names, Rung::Failing, signal, 7).unwrap();
         assert_eq!(message.subject, "posthorn.signals.acme.endpoint-failing");
-        assert_eq!(message.message_id, "ep_1:endpoint-failing:1000");
+        assert_eq!(message.message_id, "ep_1:endpoint-failing:7");
         assert_eq!(
             std::str::from_utf8(&message.payload).unwrap(),
             "{\"schema\":1,\"kind\":\"endpoint-failing\",\"organisationId\":\"acme\",\"webhookConfigId\":\"ep_1\",\

@@ -222,7 +222,14 @@ impl Admin {
         operation: &'static str,
     ) -> Result<(), Problem> {
         let revision = saved.iter().map(|saved| saved.revision).max().unwrap_or(0);
-        let in_force = self.following.endpoints_in_force(revision, operation).await;
+        let stops = saved
+            .iter()
+            .any(|saved| saved.endpoint.is_paused || !saved.endpoint.is_enabled);
+        let in_force = if stops {
+            self.following.stop_in_force(revision, operation).await
+        } else {
+            self.following.endpoints_in_force(revision, operation).await
+        };
         if in_force.is_err() {
             self.configs.not_told(saved.iter());
         }

@@ -55,9 +55,9 @@ impl From<Unavailable> for Refusal {
 impl From<NoAnswer> for Refusal {
     fn from(error: NoAnswer) -> Self {
         match error {
-            NoAnswer::Late => Self::TestLate,
+            NoAnswer::Late | NoAnswer::Broken(_) => Self::TestLate,
             NoAnswer::TooLarge => Self::TestTooLarge,
-            NoAnswer::Nobody | NoAnswer::Broken(_) => Self::TestNotSent(error.to_string()),
+            NoAnswer::Nobody => Self::TestNotSent(error.to_string()),
         }
     }
 }

@@ -59,16 +59,28 @@ impl Configs {
         Ok(())
     }
 
-    /// Lets what was held by a pause go on little by little. What a breaker holds is the breaker's.
+    /// Lets what was held by a pause go on little by little. What a breaker holds is the breaker's, and a
+    /// pause takes no endpoint off the ladder.
     async fn ramp_up(&self, endpoint: &Endpoint) -> Result<(), Refusal> {
-        let health = self
-            .healths
-            .get(&endpoint.organisation_id, &endpoint.id)
-            .await?;
-        if health.is_some_and(|stored| stored.health.state == State::Open) {
-            return Ok(());
+        let (organisation, id) = (&endpoint.organisation_id, &endpoint.id);
+        for _ in 0..TRIES {
+            let stored = self.healths.get(organisation, id).await?;
+            let (health, revision) = match stored {
+                Some(stored) if stored.health.state == State::Open => return Ok(()),
+                Some(stored) => (stored.health.resumed(now()), Some(stored.revision)),
+                None => (Health::back(now()), None),
+            };
+            match self
+                .healths
+                .write(organisation, id, &health, revision)
+                .await
+            {
+                Ok(_) => return Ok(()),
+                Err(bucket::Error::Conflict) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
-        self.let_back(endpoint).await
+        Err(Refusal::Busy)
     }
 
     /// Forgets the health of an endpoint that was deleted. What stays is never read again.

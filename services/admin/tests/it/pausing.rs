@@ -1,7 +1,7 @@
 //! Pausing, resuming and enabling again, and what that does to an endpoint's health.
 
 use domain::{
-    health::{Health, State},
+    health::{Health, Rung, State},
     name::{EndpointId, OrganisationId},
     time::Timestamp,
 };
@@ -79,6 +79,45 @@ async fn an_endpoint_that_is_enabled_again_has_a_clean_window() {
     assert_eq!((health.failing_since, health.trips), (None, 0));
     acme.delete(&path).await.expect(204);
     assert_eq!(installation.health(&path).await, None);
+}
+
+#[tokio::test]
+async fn a_pause_is_answered_when_delivery_knows_it() {
+    let installation = Installation::start().await;
+    let acme = installation.caller("acme", "admin").await;
+    let (_, path) = made(&acme).await;
+    let laggard = installation.laggard("delivery").await;
+
+    let early = acme.post(&format!("{path}/pause"), &json!(null)).await;
+    laggard.catch_up();
+    let late = acme.post(&format!("{path}/pause"), &json!(null)).await;
+
+    early.refused(503, "SERVICE_UNAVAILABLE", "pauseWebhookConfig");
+    late.expect(200);
+}
+
+#[tokio::test]
+async fn a_pause_takes_no_endpoint_off_the_ladder() {
+    let installation = Installation::start().await;
+    let acme = installation.caller("acme", "admin").await;
+    let (id, path) = made(&acme).await;
+    let bucket = HealthBucket::open(&installation.broker).await.unwrap();
+    let failing = Health {
+        failing_since: Some(Timestamp::from_millis(1)),
+        rung: Rung::AboutToBeDisabled,
+        ..Health::back(Timestamp::from_millis(1))
+    };
+    bucket.put(&acme_id(), &id, &failing).await.unwrap();
+
+    for action in ["pause", "resume"] {
+        let reply = acme.post(&format!("{path}/{action}"), &json!(null)).await;
+        reply.expect(200);
+    }
+
+    let health = installation.health(&path).await.unwrap();
+    assert_eq!(health.rung, Rung::AboutToBeDisabled);
+    assert_eq!(health.failing_since, failing.failing_since);
+    assert!(health.back_since > failing.back_since);
 }
 
 #[tokio::test]

@@ -88,6 +88,26 @@ fn endpoints_that_hang_leave_half_of_the_places_together() {
 }
 
 #[test]
+fn slow_endpoints_beside_unknown_ones_keep_to_the_same_half() {
+    let mut flows = Flows::new(1_000);
+    for n in 0..300 {
+        assert_eq!(ask(&mut flows, n, Duration::ZERO), Verdict::Start);
+        let end = Duration::from_secs(2);
+        flows.finished(&endpoint(n), Duration::ZERO, end, Effect::Taken);
+    }
+    let now = Duration::from_secs(3);
+    for n in 1_000..2_000 {
+        let _verdict = ask(&mut flows, n, now);
+    }
+    for n in (0..300).chain(0..300).chain(0..300) {
+        let _verdict = ask(&mut flows, n, now);
+    }
+
+    assert!(flows.in_flight() <= 500, "{}", flows.in_flight());
+    assert!(flows.in_flight() > 400, "{}", flows.in_flight());
+}
+
+#[test]
 fn a_new_endpoint_gets_its_chance_beside_many_that_hang() {
     let mut flows = Flows::new(1_000);
     let known = hang(&mut flows, Duration::from_secs(10));
@@ -162,19 +182,19 @@ fn what_is_stopped_is_looked_at_evenly_from_when_it_may_go_on() {
         let range = Duration::from_secs(second)..Duration::from_secs(second + 1);
         waits.iter().filter(|wait| range.contains(*wait)).count()
     };
-    assert!((198..=202).contains(&per_second(10)), "{}", per_second(10));
+    assert!((99..=101).contains(&per_second(10)), "{}", per_second(10));
     assert_eq!(flows.parked(&endpoint(1)), 10_000);
 }
 
 #[test]
-fn a_million_waiting_jobs_are_looked_at_two_hundred_a_second() {
+fn a_million_waiting_jobs_are_looked_at_a_hundred_a_second() {
     let mut flows = Flows::new(1_024);
     let stopped = Regime::Stopped {
         left: Duration::from_secs(5),
         why: Parked::Breaker,
     };
     let mut chance = 0.0;
-    let mut looks = vec![0_u32; 6_000];
+    let mut looks = vec![0_u32; 12_000];
     for _ in 0..1_000_000 {
         chance = (chance + 0.618_033_988_75_f64).fract();
         let verdict = flows.ask(
@@ -190,7 +210,7 @@ fn a_million_waiting_jobs_are_looked_at_two_hundred_a_second() {
     }
 
     let most = looks.iter().max().unwrap();
-    assert!(*most <= 700, "{most} in one second");
+    assert!(*most <= 350, "{most} in one second");
 }
 
 #[test]

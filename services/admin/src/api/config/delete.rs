@@ -31,9 +31,6 @@ pub(super) async fn handler(
         .delete(&organisation, &id, expected)
         .await
         .map_err(|refusal| refusal.problem(OPERATION, ""))?;
-    admin
-        .following
-        .endpoints_in_force(revision, OPERATION)
-        .await?;
+    admin.following.stop_in_force(revision, OPERATION).await?;
     Ok(StatusCode::NO_CONTENT)
 }
