@@ -21,7 +21,7 @@ use domain::{
     health::{Health, Tally},
     job::Job,
     name::EndpointId,
-    outcome::{self, ErrorKind, Exchange, Outcome},
+    outcome::{self, Exchange, Outcome},
     retry::Reason,
     time::Timestamp,
 };

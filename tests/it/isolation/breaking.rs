@@ -50,14 +50,7 @@ async fn a_breaker_opens_probes_and_closes_little_by_little() {
     .await;
     let opened = Instant::now();
     // Those that were under way when it opened have failed too, before anything is taken.
-    eventually("no request is under way", BOUND, async || {
-        let quiet_for = receiver.requests().last().map(|it| it.at.elapsed());
-        match quiet_for {
-            Some(quiet_for) if quiet_for > 4 * FAILURE => Ok(()),
-            other => Err(format!("the last one came {other:?} ago")),
-        }
-    })
-    .await;
+    wait_until_quiet(&receiver).await;
     let before = receiver.requests();
     healed_requests.store(1, Ordering::Relaxed);
     send_steadily(&acme).await;
@@ -114,6 +107,17 @@ fn failing_until_healed(healed: &Arc<AtomicU32>) -> impl Fn(&Received) -> Answer
             _ => Answer::ok(),
         }
     }
+}
+
+async fn wait_until_quiet(receiver: &Receiver) {
+    eventually("no request is under way", BOUND, async || {
+        let quiet_for = receiver.requests().last().map(|it| it.at.elapsed());
+        match quiet_for {
+            Some(quiet_for) if quiet_for > 4 * FAILURE => Ok(()),
+            other => Err(format!("the last one came {other:?} ago")),
+        }
+    })
+    .await;
 }
 
 async fn send_steadily(acme: &Organisation) {
