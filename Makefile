@@ -87,6 +87,11 @@ test-rust: ## All Rust tests: unit, property, snapshot, broker, store, end to en
 	$(CARGO) test $(LOCKED) --workspace --lib --bins --tests --no-fail-fast 2>&1 | tee target/tests.log; \
 	awk '/^test result:/ { passed += $$4; failed += $$6 } END { print passed " passed, " failed " failed" }' target/tests.log
 
+SEEDS ?= 5000
+.PHONY: simulate
+simulate: ## Run more seeds of the simulation: make simulate SEEDS=100000
+	POSTHORN_SIMULATION_SEEDS=$(SEEDS) $(CARGO) test $(LOCKED) --package e2e --test simulation
+
 .PHONY: bench
 bench: build ## Measure throughput, latency and CPU per delivery with the release binaries
 	@set -e; $(NATS); $(PG); export POSTHORN_NATS_SERVER POSTHORN_PG_BIN; \

@@ -92,6 +92,36 @@ fn a_rate_is_kept_after_a_stop() {
 }
 
 #[test]
+fn turns_that_a_stall_made_late_do_not_come_together() {
+    for rate in [2_u32, 10, 100] {
+        let mut crowd = Crowd::new(limited(Some(f64::from(rate)), None), QUICK);
+        crowd.arrive(60 * rate, Duration::ZERO);
+        crowd.run(s(10));
+
+        crowd.stall_until(s(14));
+        crowd.run(s(90));
+
+        assert_eq!(crowd.starts.len(), usize::try_from(60 * rate).unwrap());
+        for (window, most) in [(1, 2 * rate), (5, 6 * rate)] {
+            let found = crowd.most_in(s(window));
+            let most = usize::try_from(most).unwrap() + 1;
+            assert!(found <= most, "{found} in {window} s at {rate}/s");
+        }
+    }
+}
+
+#[test]
+fn a_rate_is_used_though_all_come_late() {
+    let mut crowd = Crowd::new(limited(Some(10.0), None), QUICK);
+    crowd.under_way = s(3);
+
+    crowd.arrive(600, Duration::ZERO);
+    crowd.run(s(70));
+
+    assert_eq!(crowd.starts.len(), 600);
+}
+
+#[test]
 fn a_rate_whose_turns_are_hours_apart_is_not_forgotten() {
     let mut crowd = Crowd::new(limited(Some(0.000_5), None), QUICK);
 
@@ -170,6 +200,8 @@ struct Crowd {
     /// How many replicas a job may come to, of which this one sends.
     replicas: u32,
     takes: Duration,
+    /// How long a parked job is under way.
+    under_way: Duration,
     now: Moment,
     agenda: BTreeMap<(Moment, u64), Next>,
     count: u64,
@@ -185,6 +217,7 @@ impl Crowd {
             regime: Regime::Normal,
             replicas: 1,
             takes,
+            under_way: UNDER_WAY,
             now: Duration::ZERO,
             agenda: BTreeMap::new(),
             count: 0,
@@ -223,6 +256,17 @@ impl Crowd {
                 visit,
             }),
         );
+    }
+
+    /// Lets nobody ask until then.
+    fn stall_until(&mut self, until: Moment) {
+        for (at, next) in std::mem::take(&mut self.agenda) {
+            let at = match next {
+                Next::Ask(_) => at.0.max(until),
+                Next::End { .. } | Next::Tick => at.0,
+            };
+            self.plan(at, next);
+        }
     }
 
     fn plan(&mut self, at: Moment, next: Next) {
@@ -284,7 +328,7 @@ impl Crowd {
                     hold: job.visit.hold + 1,
                     ..Visit::default()
                 };
-                let back = self.now + wait + UNDER_WAY;
+                let back = self.now + wait + self.under_way;
                 self.plan(back, Next::Ask(Waiting { visit, ..job }));
             }
         }

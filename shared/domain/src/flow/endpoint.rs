@@ -29,6 +29,17 @@ enum Turn {
     Later(Duration),
 }
 
+impl Turn {
+    /// A turn that was taken and comes after `wait`.
+    fn after(wait: Duration) -> Self {
+        if wait.is_zero() {
+            Self::Now
+        } else {
+            Self::Soon(wait)
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Flow {
     pub(super) class: Class,
@@ -232,21 +243,17 @@ impl Flow {
         if visit.has_turn {
             return Turn::Now;
         }
+        let longest = room.longest_wait(self.waiting, LONGEST_WAIT_FOR_TURN);
         let is_back = visit.hold > 0 && visit.waited.is_zero();
-        if is_back && self.turns.redeem(now, rate) {
-            return Turn::Now;
+        if is_back && let Some(wait) = self.turns.redeem(now, rate, longest) {
+            return Turn::after(wait);
         }
         let wait = self.turns.wait(now, rate);
-        let longest = room.longest_wait(self.waiting, LONGEST_WAIT_FOR_TURN);
         if visit.waited + wait > longest {
             return Turn::Later(wait);
         }
         self.turns.take(now, rate);
-        if wait.is_zero() {
-            Turn::Now
-        } else {
-            Turn::Soon(wait)
-        }
+        Turn::after(wait)
     }
 
     fn ask_with_turn(&mut self, visit: Visit, limits: (&Room, Option<u32>), draw: Draw) -> Verdict {

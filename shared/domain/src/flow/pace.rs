@@ -74,7 +74,11 @@ impl Pace {
 /// The turns within an endpoint's own limit, as long as that stays the same.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Turns {
+    /// The turns that were taken, those to come included.
     pace: Pace,
+    /// What was started. A promised turn may be used late; without this, all that a stall made late would
+    /// start at once.
+    started: Pace,
     rate: Option<Rate>,
     /// How many of the turns that were taken are promised to parked jobs, a whole number. The jobs do not know: whoever
     /// comes back when one of these turns has come may have it.
@@ -90,7 +94,9 @@ impl Turns {
         }
         if self.rate.is_some() {
             let empty = now + seconds(rate.burst / rate.per_s);
-            self.pace.full_at = self.pace.full_at.min(empty);
+            for pace in [&mut self.pace, &mut self.started] {
+                pace.full_at = pace.full_at.min(empty);
+            }
         }
         self.rate = Some(rate);
         self.promised = 0.0;
@@ -98,17 +104,19 @@ impl Turns {
 
     /// Returns how long the next turn is away that nobody has.
     pub(super) fn wait(&self, now: Moment, rate: Rate) -> Duration {
-        self.pace.wait(now, rate)
+        self.pace.wait(now, rate).max(self.started.wait(now, rate))
     }
 
     /// Takes the next turn.
     pub(super) fn take(&mut self, now: Moment, rate: Rate) {
         self.pace.take(now, rate);
+        self.started.take(now, rate);
     }
 
     /// Gives a turn back.
     pub(super) fn give_back(&mut self, rate: Rate) {
         self.pace.give_back(rate);
+        self.started.give_back(rate);
     }
 
     /// Takes the next turn from `earliest` on for a job that comes back for it. Turns before that stay
@@ -119,16 +127,24 @@ impl Turns {
         self.promised += 1.0;
     }
 
-    /// Takes a promised turn whose time has come; returns whether there was one. However many jobs come
-    /// back, no more turns are taken than the rate has.
-    pub(super) fn redeem(&mut self, now: Moment, rate: Rate) -> bool {
+    /// Takes a promised turn whose time has come and that can be used within `longest`; returns how long
+    /// that takes, or `None` if there is no such turn. However many jobs come back, no more turns are
+    /// taken than the rate has, and however late they come, no more start together than its bucket holds.
+    pub(super) fn redeem(
+        &mut self,
+        now: Moment,
+        rate: Rate,
+        longest: Duration,
+    ) -> Option<Duration> {
         self.lapse(now.saturating_sub(LATE), rate);
         let to_come = self.pace.turns_behind(now + LONGEST_WAIT_FOR_TURN, rate);
-        let has_come = self.promised > to_come;
-        if has_come {
+        let wait = self.started.wait(now, rate);
+        let is_usable = self.promised > to_come && wait <= longest;
+        is_usable.then(|| {
             self.promised -= 1.0;
-        }
-        has_come
+            self.started.take(now, rate);
+            wait
+        })
     }
 
     /// Forgets promises whose time came and went while nothing might start.
