@@ -46,7 +46,7 @@ demo: ## Show an event becoming signed, retried, logged webhooks
 check: fmt-check lint ## Formatting and lints only: the fast check while working
 
 .PHONY: test
-test: fmt-check lint doc deny purity test-rust ## Everything that continuous integration checks
+test: fmt-check lint doc deny purity chart test-rust ## Everything that continuous integration checks
 
 .PHONY: fmt
 fmt: ## Format the Rust sources
@@ -75,6 +75,11 @@ advisories: ## Known vulnerabilities; fetches the advisory database
 .PHONY: purity
 purity: ## The domain crate's dependencies are the ones it is allowed
 	tools/check-purity
+
+.PHONY: chart
+chart: ## The Helm chart: lint, render, and check against Kubernetes and the binaries
+	@set -e; venv="$$(tools/ensure-python-venv helm)"; \
+	"$$venv/bin/python" -B helm/tests/test_chart.py
 
 # Binaries and tests are built by one command, so that both get the same features of every dependency
 # and nothing is compiled twice; the end-to-end tests run the binaries of target/debug.

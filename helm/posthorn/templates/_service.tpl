@@ -2,12 +2,12 @@
 One template for all five services. Secrets and egress settings go only to the services that use them.
 */}}
 
-{{/* What the services are, and which settings each takes besides the shared ones. */}}
+{{/* What the services are, which settings each takes besides the shared ones, and which consumers tell how far it lags. */}}
 {{- define "posthorn.services" -}}
 ingest: { public: true }
-fan-out: {}
-delivery: { secretsKey: true, egress: true }
-log-writer: { store: true }
+fan-out: { consumers: { fan-out: EVENTS } }
+delivery: { secretsKey: true, egress: true, deliveries: true, consumers: { delivery: JOBS, delivery-retries: RETRIES } }
+log-writer: { store: true, consumers: { log-writer: ATTEMPTS, event-archive: EVENTS } }
 admin: { public: true, store: true, secretsKey: true, egress: true, operatorToken: true }
 {{- end }}
 
@@ -42,6 +42,115 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
       key: {{ .key }}
 {{- end }}
 
+{{/* What deliveries may reach. Takes the root. */}}
+{{- define "posthorn.egress" -}}
+- name: POSTHORN_ALLOW_HTTP
+  value: {{ .Values.egress.allowHttp | quote }}
+- name: POSTHORN_EGRESS_ALLOW
+  value: {{ join "," .Values.egress.allow | quote }}
+{{- end }}
+
+{{- define "posthorn.serviceAccount" -}}
+{{- if .Values.serviceAccount.create -}}
+{{ default (include "posthorn.name" .) .Values.serviceAccount.name }}
+{{- else -}}
+{{ default "default" .Values.serviceAccount.name }}
+{{- end -}}
+{{- end }}
+
+{{- define "posthorn.image" -}}
+{{- $image := .Values.image -}}
+image: {{ printf "%s:%s" $image.repository (default .Chart.AppVersion $image.tag) | quote }}
+imagePullPolicy: {{ $image.pullPolicy }}
+{{- end }}
+
+{{/* The least number of pods that a service is meant to have. Takes a dict: values. */}}
+{{- define "posthorn.fewest" -}}
+{{- if .values.autoscaling.enabled -}}{{ .values.autoscaling.minReplicas }}{{- else -}}{{ .values.replicas }}{{- end -}}
+{{- end }}
+
+{{/* Grow quickly; shrink slowly, since a lag that is worked off may come back. */}}
+{{- define "posthorn.scalingBehaviour" -}}
+scaleUp:
+  stabilizationWindowSeconds: 15
+scaleDown:
+  stabilizationWindowSeconds: 300
+  policies:
+    - { type: Percent, value: 25, periodSeconds: 60 }
+{{- end }}
+
+{{- define "posthorn.podAnnotations" -}}
+# A changed setting restarts the pods.
+checksum/settings: {{ include (print .Template.BasePath "/configmap.yaml") . | sha256sum }}
+{{- with .Values.podAnnotations }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "posthorn.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: { drop: [ALL] }
+{{- end }}
+
+{{- define "posthorn.probes" -}}
+ports:
+  - { name: http, containerPort: 8080, protocol: TCP }
+livenessProbe:
+  httpGet: { path: /live, port: http }
+  periodSeconds: 10
+  failureThreshold: 6
+readinessProbe:
+  httpGet: { path: /ready, port: http }
+  periodSeconds: 2
+{{- end }}
+
+{{/* What all pods have in common but their containers. Takes a dict: root, service. */}}
+{{- define "posthorn.podSpec" -}}
+{{- $root := .root -}}
+terminationGracePeriodSeconds: 75
+serviceAccountName: {{ include "posthorn.serviceAccount" $root }}
+automountServiceAccountToken: false
+# Kubernetes would otherwise add POSTHORN_…_SERVICE_HOST and the like to every process.
+enableServiceLinks: false
+securityContext:
+  runAsNonRoot: true
+  runAsUser: 65532
+  runAsGroup: 65532
+  fsGroup: 65532
+  seccompProfile: { type: RuntimeDefault }
+{{- with $root.Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $root.Values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with $root.Values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $root.Values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $root.Values.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- if $root.Values.topologySpread.enabled }}
+topologySpreadConstraints:
+  {{- range $root.Values.topologySpread.keys }}
+  - maxSkew: 1
+    topologyKey: {{ . }}
+    whenUnsatisfiable: {{ $root.Values.topologySpread.whenUnsatisfiable }}
+    labelSelector:
+      matchLabels:
+        {{- include "posthorn.selector" $ | nindent 8 }}
+  {{- end }}
+{{- end }}
+{{- end }}
+
 {{/* The variables of one service. Takes a dict: root, service, takes, values. */}}
 {{- define "posthorn.env" -}}
 {{- $root := .root -}}
@@ -63,14 +172,14 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{ include "posthorn.fromSecret" (dict "root" $root "name" "POSTHORN_OPERATOR_TOKEN" "key" "operator-token") }}
 {{- end }}
 {{- if .takes.egress }}
-- name: POSTHORN_ALLOW_HTTP
-  value: {{ $root.Values.egress.allowHttp | quote }}
-- name: POSTHORN_EGRESS_ALLOW
-  value: {{ join "," $root.Values.egress.allow | quote }}
+{{ include "posthorn.egress" $root }}
 {{- end }}
 {{- if .values.places }}
 - name: {{ printf "POSTHORN_%s_PLACES" (upper (replace "-" "_" .service)) }}
   value: {{ .values.places | quote }}
+{{- end }}
+{{- with $root.Values.extraEnv }}
+{{ toYaml . }}
 {{- end }}
 {{- end }}
 
@@ -81,39 +190,12 @@ metadata:
   labels:
     {{- include "posthorn.labels" . | nindent 4 }}
   annotations:
-    # A changed setting restarts the pods.
-    checksum/settings: {{ include (print $root.Template.BasePath "/configmap.yaml") $root | sha256sum }}
-    {{- with $root.Values.podAnnotations }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
+    {{- include "posthorn.podAnnotations" $root | nindent 4 }}
 spec:
-  terminationGracePeriodSeconds: 75
-  automountServiceAccountToken: false
-  # Kubernetes would otherwise add POSTHORN_…_SERVICE_HOST and the like to every process.
-  enableServiceLinks: false
-  securityContext:
-    runAsNonRoot: true
-    runAsUser: 65532
-    runAsGroup: 65532
-    fsGroup: 65532
-    seccompProfile: { type: RuntimeDefault }
-  {{- with $root.Values.imagePullSecrets }}
-  imagePullSecrets:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
-  {{- with $root.Values.nodeSelector }}
-  nodeSelector:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
-  {{- with $root.Values.tolerations }}
-  tolerations:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
+  {{- include "posthorn.podSpec" . | nindent 2 }}
   containers:
     - name: {{ .service }}
-      {{- $image := $root.Values.image }}
-      image: {{ printf "%s:%s" $image.repository (default $root.Chart.AppVersion $image.tag) | quote }}
-      imagePullPolicy: {{ $image.pullPolicy }}
+      {{- include "posthorn.image" $root | nindent 6 }}
       command: [{{ printf "posthorn-%s" .service | quote }}]
       envFrom:
         - configMapRef:
@@ -122,23 +204,13 @@ spec:
       env:
         {{- . | nindent 8 }}
       {{- end }}
-      ports:
-        - { name: http, containerPort: 8080, protocol: TCP }
-      livenessProbe:
-        httpGet: { path: /live, port: http }
-        periodSeconds: 10
-        failureThreshold: 6
-      readinessProbe:
-        httpGet: { path: /ready, port: http }
-        periodSeconds: 2
+      {{- include "posthorn.probes" . | nindent 6 }}
       {{- with .values.resources }}
       resources:
         {{- toYaml . | nindent 8 }}
       {{- end }}
       securityContext:
-        allowPrivilegeEscalation: false
-        readOnlyRootFilesystem: true
-        capabilities: { drop: [ALL] }
+        {{- include "posthorn.containerSecurity" . | nindent 8 }}
       {{- if or $root.Values.nats.credentialsSecret $root.Values.nats.caSecret }}
       volumeMounts:
         {{- if $root.Values.nats.credentialsSecret }}
