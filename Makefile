@@ -14,6 +14,11 @@ BENCH_ARGS ?=
 # Shell assignments that a recipe puts before a command that needs these servers.
 NATS = POSTHORN_NATS_SERVER="$$(tools/ensure-nats-server)"
 PG = POSTHORN_PG_BIN="$$(tools/ensure-postgres)"
+# The official libraries that the end-to-end tests verify signatures with.
+VERIFIERS = POSTHORN_VERIFIERS_PYTHON="$$(tools/ensure-python-venv verifiers)/bin/python" \
+	POSTHORN_VERIFIERS_NODE="$$(tools/ensure-node)"
+# The official SDK that the end-to-end tests make and read CloudEvents with.
+CLOUD_EVENTS = POSTHORN_CLOUD_EVENTS_PYTHON="$$(tools/ensure-python-venv cloud-events)/bin/python"
 DENY = deny="$$(tools/ensure-cargo-deny)"
 
 .PHONY: help
@@ -46,7 +51,7 @@ demo: ## Show an event becoming signed, retried, logged webhooks
 check: fmt-check lint ## Formatting and lints only: the fast check while working
 
 .PHONY: test
-test: fmt-check lint doc deny purity chart test-rust ## Everything that continuous integration checks
+test: fmt-check lint doc deny purity chart test-rust fuzz-api ## Everything that continuous integration checks
 
 .PHONY: fmt
 fmt: ## Format the Rust sources
@@ -85,12 +90,33 @@ chart: ## The Helm chart: lint, render, and check against Kubernetes and the bin
 # and nothing is compiled twice; the end-to-end tests run the binaries of target/debug.
 .PHONY: test-rust
 test-rust: ## All Rust tests: unit, property, snapshot, broker, store, end to end
-	@set -e; $(NATS); $(PG); export POSTHORN_NATS_SERVER POSTHORN_PG_BIN; \
+	@set -e; $(NATS); $(PG); $(CLOUD_EVENTS); $(VERIFIERS); \
+	export POSTHORN_NATS_SERVER POSTHORN_PG_BIN POSTHORN_CLOUD_EVENTS_PYTHON; \
+	export POSTHORN_VERIFIERS_PYTHON POSTHORN_VERIFIERS_NODE; \
 	set -o pipefail; \
 	$(CARGO) build $(LOCKED) --workspace --lib --bins --tests; \
 	$(CARGO) test $(LOCKED) --workspace --doc; \
 	$(CARGO) test $(LOCKED) --workspace --lib --bins --tests --no-fail-fast 2>&1 | tee target/tests.log; \
 	awk '/^test result:/ { passed += $$4; failed += $$6 } END { print passed " passed, " failed " failed" }' target/tests.log
+
+CASES ?= 300000
+.PHONY: fuzz
+fuzz: ## Try more inputs of every parser than `test` does: make fuzz CASES=10000000
+	PROPTEST_CASES=$(CASES) $(CARGO) test $(LOCKED) --package domain --test fuzz
+	PROPTEST_CASES=$(CASES) $(CARGO) test $(LOCKED) --package admin --lib fuzz
+
+# Built as test-rust does it, after which there is nothing left to build.
+SEED ?= 1
+.PHONY: fuzz-api
+fuzz-api: ## Send two minutes of requests made from the API's description: make fuzz-api SEED=2
+	@set -e; $(NATS); export POSTHORN_NATS_SERVER; \
+	venv="$$(tools/ensure-python-venv fuzz)"; \
+	$(CARGO) build $(LOCKED) --workspace --lib --bins --tests; \
+	exec "$$venv/bin/python" -B tests/fuzz/fuzz_api.py --posthorn target/debug/posthorn --seed $(SEED)
+
+.PHONY: openapi
+openapi: ## Renew the description of the API that the Admin API serves
+	POSTHORN_RENEW_OPENAPI=1 $(CARGO) test $(LOCKED) --package posthorn --test openapi the_committed_document
 
 SEEDS ?= 5000
 .PHONY: simulate

@@ -25,7 +25,7 @@ class DemoError(Exception):
 class PosthornDev:
     """Started by the constructor; ready once `wait_until_ready` returns."""
 
-    def __init__(self, binary, data_dir):
+    def __init__(self, binary, data_dir, settings=None):
         self._data_dir = Path(data_dir)
         self._output = self._data_dir / "output.txt"
         self.address = self.nats_url = self.operator_token = ""
@@ -34,7 +34,7 @@ class PosthornDev:
         with self._output.open("wb") as output:
             self._process = subprocess.Popen(
                 command,
-                env=_environment(),
+                env=_environment() | (settings or {}),
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 # A process group of its own, so that nothing is left behind, its broker included.

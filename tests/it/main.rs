@@ -6,21 +6,33 @@
     reason = "a panic with a message is how a test fails, in the functions that tests share too"
 )]
 
+mod body_retention;
+mod cloud_events;
+mod cluster;
+mod custom_events;
 mod deliveries;
 mod delivers;
 mod dev;
 mod drains;
+mod egress;
+mod erasing;
+mod event_types;
 mod freshness;
 mod isolation;
 mod killed_often;
+mod limits;
 mod log_complete;
 mod manual;
+mod openapi;
 mod outcomes;
 mod pausing;
 mod refuses_bad_config;
 mod replay;
 mod retries;
+mod roles;
+mod rotates_key;
 mod secrets;
+mod signing;
 mod starts_anew;
 mod survives_kill;
 mod tenants;

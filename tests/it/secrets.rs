@@ -1,77 +1,78 @@
-//! Promise 6: after a run, no secret is in an answer, in a service's output or in a file.
+//! Promise 6: whatever happens, no secret is in an answer, in a service's output, in a metric or at rest.
 
-use std::path::Path;
+mod needle;
+mod places;
+mod story;
 
+use std::sync::Arc;
+
+use domain::endpoint::Endpoint;
 use e2e::{Service, Stack};
+use jetstream::sealing::Keyring;
 use serde_json::json;
-use test_support::{Answer, HttpClient, Received, Receiver};
+use test_support::{
+    Answer, HttpProxy, Postgres, ProxyConduct, Receiver, Signal, StoredMessage, script,
+};
 
-use crate::{BOUND, SECRET};
+use self::{
+    needle::{Needle, Place},
+    story::{CONFIGS, Story},
+};
+use crate::BOUND;
 
-const AUTHORIZATION: &str = "Bearer s3cret-of-the-receiver-4711";
-const API_KEY: &str = "key-of-the-receiver-0815";
-const CONFIGS: &str = "/api/v2/admin/webhooks/configs";
+const NATS_PASSWORD: &str = "password-of-the-broker-31";
+const STORE_PASSWORD: &str = "password-of-the-store-32";
+const PROXY_PASSWORD: &str = "password-of-the-proxy-33";
+/// `posthorn:password-of-the-proxy-33`.
+const PROXY_AUTHORIZATION: &str = "Basic cG9zdGhvcm46cGFzc3dvcmQtb2YtdGhlLXByb3h5LTMz";
+const SECRETS_KEY: &str = "dGhpcyBrZXkgb2YgMzIgYnl0ZXMgc2VhbHMgaXQgYWw=";
+/// Everything that services can be made to write.
+const FILTER: &str = "trace";
+const DATABASE: &str = "secrets";
 
 #[tokio::test]
-async fn secrets_reach_the_receiver_and_nobody_else() {
-    let mut stack = Stack::start().await;
-    let acme = stack.organisation("acme").await;
-    let receiver = Receiver::start(echo_of_the_headers);
-    let more = json!({"secret": SECRET, "headers": {"Authorization": AUTHORIZATION, "X-Api-Key": API_KEY}});
-    let saved = acme.register(&receiver.url("/hook"), &["*"], more).await;
-    acme.send(&json!({"id": "evt-1", "eventSubCategory": "reward-claim", "payload": {}}))
-        .await;
-    let request = receiver.wait_for(1, BOUND).await.remove(0);
-    let record = acme.wait_logs(1, "").await.remove(0);
+async fn no_secret_is_seen_with_a_file_for_a_store() {
+    let variables = [("POSTHORN_SECRETS_KEY", SECRETS_KEY)];
+    let mut stack = Stack::start_guarded(NATS_PASSWORD, FILTER, &variables).await;
+    let mut story = live(&mut stack).await;
 
-    let id = saved["id"].as_str().unwrap();
-    let mut seen = vec![(
-        "the saved config".to_owned(),
-        saved.to_string().into_bytes(),
-    )];
-    for path in [
-        CONFIGS.to_owned(),
-        format!("{CONFIGS}/{id}"),
-        "/api/v2/admin/webhooks/logs".to_owned(),
-        format!(
-            "/api/v2/admin/webhooks/logs/{}",
-            record["id"].as_str().unwrap()
-        ),
-        "/api/v2/admin/tokens".to_owned(),
-    ] {
-        seen.push((path.clone(), acme.admin.get(&path).await.body.to_vec()));
-    }
-    for service in Service::ALL {
-        let metrics = HttpClient::new(stack.url(service)).get("/metrics").await;
-        seen.push((format!("metrics of {service:?}"), metrics.body.to_vec()));
-        seen.push((
-            format!("output of {service:?}"),
-            stack.service(service).log().into_bytes(),
-        ));
-    }
-    read_files(&stack.broker().store_dir(), &mut seen);
-    read_files(stack.directory(), &mut seen);
+    stack.broker().restart();
+    stack.wait_ready().await;
+    story.read_everything().await;
+    let files = places::files(stack.directory());
 
-    assert_eq!(request.header("authorization"), AUTHORIZATION);
-    assert_eq!(request.header("x-api-key"), API_KEY);
-    assert!(
-        record["responseBody"].as_str().unwrap().contains("***"),
-        "{record}"
-    );
-    assert!(
-        seen.len() > 20,
-        "streams, buckets and the store's file have been read"
-    );
-    let tokens = [stack.operator(), acme.admin, acme.producer];
-    let tokens = tokens.iter().filter_map(HttpClient::token);
-    for secret in secrets().into_iter().chain(tokens) {
-        for (place, bytes) in &seen {
-            assert!(
-                !contains(bytes, secret.as_bytes()),
-                "{secret:?} is in {place}"
-            );
-        }
-    }
+    assert!(files.iter().any(|file| file.name.contains("attempts.db")));
+    assert_unseen(&mut stack, story, files).await;
+}
+
+#[tokio::test]
+async fn no_secret_is_seen_with_postgresql_and_a_proxy() {
+    let cluster = Arc::new(Postgres::start());
+    let proxy = HttpProxy::start(ProxyConduct::ConnectFor(PROXY_AUTHORIZATION.to_owned()));
+    let store = cluster.create_database(DATABASE);
+    let store = store.replace("postgres@", &format!("postgres:{STORE_PASSWORD}@"));
+    let through = format!("http://posthorn:{PROXY_PASSWORD}@{}", proxy.address());
+    let variables = [
+        ("POSTHORN_SECRETS_KEY", SECRETS_KEY),
+        ("POSTHORN_STORE_URL", &store),
+        ("POSTHORN_EGRESS_PROXY", &through),
+    ];
+    let mut stack = Stack::start_guarded(NATS_PASSWORD, FILTER, &variables).await;
+    let mut story = live(&mut stack).await;
+
+    cluster.stop();
+    let page = format!("{CONFIGS}/nowhere/stats");
+    story.acme.admin.get(&page).await;
+    cluster.restart();
+    stack.wait_ready().await;
+    story.read_everything().await;
+    let mut files = places::files(&cluster.data_dir());
+    files.push(Place::new("the tables", cluster.dump(DATABASE)));
+
+    assert!(!proxy.heads().is_empty());
+    let tables = String::from_utf8_lossy(&files[files.len() - 1].bytes).into_owned();
+    assert!(tables.contains("you sent"), "records are in the tables");
+    assert_unseen(&mut stack, story, files).await;
 }
 
 #[tokio::test]
@@ -86,44 +87,101 @@ async fn a_generated_secret_is_shown_once() {
     let secret = saved["secret"].as_str().unwrap().to_owned();
     assert!(secret.starts_with("whsec_"), "{saved}");
     let again = acme.admin.get(CONFIGS).await;
-    assert!(!contains(&again.body, secret.as_bytes()), "{again}");
+    assert_eq!(
+        Needle::new("secret", &secret).found_in(&Place::new("here", again.body)),
+        None
+    );
 }
 
-/// A careless receiver sends back what it got.
-fn echo_of_the_headers(request: &Received) -> Answer {
-    let text = format!("you sent {:?}", request.headers);
-    let headers = vec![("x-echo", request.header("authorization").to_owned())];
-    Answer::Reply {
-        status: 200,
-        headers,
-        body: text.into(),
+#[tokio::test]
+async fn secrets_reach_the_receiver_as_they_were_given() {
+    let stack = Stack::start().await;
+    let acme = stack.organisation("acme").await;
+    let receiver = Receiver::start(script::always(Answer::ok()));
+    let headers =
+        json!({"headers": {"Authorization": "Bearer s3cret-4711", "X-Api-Key": "key-0815"}});
+    acme.register(&receiver.url("/hook"), &["*"], headers).await;
+
+    acme.send(&json!({"id": "evt-1", "eventSubCategory": "reward-claim", "payload": {}}))
+        .await;
+
+    let request = receiver.wait_for(1, BOUND).await.remove(0);
+    assert_eq!(request.header("authorization"), "Bearer s3cret-4711");
+    assert_eq!(request.header("x-api-key"), "key-0815");
+}
+
+/// Lets everything happen in which a secret plays a part.
+async fn live(stack: &mut Stack) -> Story {
+    let mut story = Story::begin(stack).await;
+    story.register().await;
+    story.change().await;
+    story::block(stack).await;
+    story.deliver().await;
+    story.repeat().await;
+    story.err().await;
+    story.read_everything().await;
+    story
+}
+
+/// Looks for every secret, those that only the endpoints bucket knows included, everywhere.
+async fn assert_unseen(stack: &mut Stack, story: Story, files: Vec<Place>) {
+    let mut needles = story.needles;
+    for (name, text) in [
+        ("the broker's password", NATS_PASSWORD),
+        ("the store's password", STORE_PASSWORD),
+        ("the proxy's password", PROXY_PASSWORD),
+        ("the proxy's authorization", PROXY_AUTHORIZATION),
+        ("the key of the secrets", SECRETS_KEY),
+    ] {
+        needles.push(Needle::new(name, text));
     }
+    let stored = stack
+        .broker_client()
+        .await
+        .messages(places::ENDPOINTS)
+        .await;
+    needles.extend(stored.iter().flat_map(opened));
+    let mut places = story.seen;
+    places.extend(files);
+    places.extend(places::told(stack).await);
+    for service in Service::ALL {
+        stack.service(service).signal(Signal::Terminate);
+    }
+    for service in Service::ALL {
+        stack.service(service).wait_exit(BOUND).await;
+    }
+    places.extend(places::logs(stack));
+    places.extend(places::files(&stack.broker().store_dir()));
+
+    assert!(
+        needles.len() > 30 && places.len() > 100,
+        "{} {}",
+        needles.len(),
+        places.len()
+    );
+    let found = needles
+        .iter()
+        .flat_map(|needle| places.iter().filter_map(|place| needle.found_in(place)));
+    let found: Vec<String> = found.collect();
+    assert!(
+        found.is_empty(),
+        "{} times:\n{}",
+        found.len(),
+        found.join("\n")
+    );
 }
 
-/// What must not be seen: the values, and the parts of them that alone would do.
-fn secrets() -> [&'static str; 5] {
-    [
-        SECRET,
-        "C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
-        AUTHORIZATION,
-        "s3cret-of-the-receiver-4711",
-        API_KEY,
-    ]
-}
-
-fn read_files(folder: &Path, into: &mut Vec<(String, Vec<u8>)>) {
-    let Ok(entries) = std::fs::read_dir(folder) else {
-        return;
+/// Opens everything that is sealed in a revision of an endpoint, with the key that the services have.
+fn opened(stored: &StoredMessage) -> Vec<Needle> {
+    let Ok(mut endpoint) = serde_json::from_slice::<Endpoint>(&stored.body) else {
+        return Vec::new();
     };
-    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
-        if path.is_dir() {
-            read_files(&path, into);
-        } else if let Ok(bytes) = std::fs::read(&path) {
-            into.push((path.display().to_string(), bytes));
-        }
-    }
-}
-
-fn contains(bytes: &[u8], part: &[u8]) -> bool {
-    bytes.windows(part.len()).any(|window| window == part)
+    let keyring = Keyring::parse(SECRETS_KEY).unwrap();
+    let owner = endpoint.seal_owner();
+    let texts = endpoint
+        .sealed_mut()
+        .map(|sealed| keyring.open(&owner, sealed).unwrap());
+    texts
+        .map(|text| Needle::new(format!("a sealed text of {}", stored.subject), &text))
+        .collect()
 }

@@ -10,12 +10,14 @@
 
 pub mod load;
 
+mod description;
 mod dev;
 mod organisation;
 mod process_table;
 mod service;
 mod stack;
 
+pub use description::{Described, Description};
 pub use dev::{Dev, broker_children};
 pub use organisation::{Delivered, Organisation};
 pub use process_table::process_runs;

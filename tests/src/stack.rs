@@ -13,7 +13,7 @@ use std::{
 use serde_json::json;
 use tempfile::TempDir;
 use test_support::{
-    BrokerClient, HttpClient, Launch, NatsServer, Postgres, ServiceProcess, Signal,
+    BrokerClient, HttpClient, Launch, NatsCluster, NatsServer, Postgres, ServiceProcess, Signal,
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -39,6 +39,22 @@ pub enum Store {
     Postgres(Arc<Postgres>),
 }
 
+/// The broker of an installation.
+#[derive(Debug)]
+enum Broker {
+    Server(NatsServer),
+    Cluster(NatsCluster),
+}
+
+impl Broker {
+    fn url(&self) -> String {
+        match self {
+            Self::Server(server) => server.url(),
+            Self::Cluster(cluster) => cluster.url(),
+        }
+    }
+}
+
 /// A running installation; everything is killed when it is dropped.
 #[derive(Debug)]
 pub struct Stack {
@@ -47,7 +63,7 @@ pub struct Stack {
     replicas: Vec<(Service, ServiceProcess)>,
     settings: Settings,
     variables: Vec<(&'static str, String)>,
-    broker: NatsServer,
+    broker: Broker,
     store: Store,
     directory: TempDir,
     client: HttpClient,
@@ -80,12 +96,46 @@ impl Stack {
         log_filter: &str,
         variables: &[(&'static str, &str)],
     ) -> Self {
+        let broker = async || Broker::Server(NatsServer::start());
+        Self::start_on(broker, store, log_filter, variables).await
+    }
+
+    /// As [`Stack::start_limited`], with a broker that asks for a name and a password.
+    ///
+    /// # Panics
+    /// Panics when a service does not get ready.
+    pub async fn start_guarded(
+        password: &str,
+        log_filter: &str,
+        variables: &[(&'static str, &str)],
+    ) -> Self {
+        let broker = async || Broker::Server(NatsServer::start_guarded("posthorn", password));
+        Self::start_on(broker, Store::Sqlite, log_filter, variables).await
+    }
+
+    /// Starts an installation with SQLite on three brokers that keep three copies of everything, and waits until all
+    /// services are ready.
+    ///
+    /// # Panics
+    /// Panics when a broker does not start or a service does not get ready.
+    pub async fn start_clustered() -> Self {
+        let broker = async || Broker::Cluster(NatsCluster::start().await);
+        let variables = [("POSTHORN_REPLICAS", "3")];
+        Self::start_on(broker, Store::Sqlite, "info", &variables).await
+    }
+
+    async fn start_on(
+        broker: impl AsyncFnOnce() -> Broker,
+        store: Store,
+        log_filter: &str,
+        variables: &[(&'static str, &str)],
+    ) -> Self {
         let place = PLACES
             .acquire()
             .await
             .expect("the semaphore is never closed");
         let directory = tempfile::tempdir().expect("make a folder for the installation");
-        let broker = NatsServer::start();
+        let broker = broker().await;
         let settings = Settings {
             nats_url: broker.url(),
             store_url: store_url(&store, directory.path()),
@@ -163,14 +213,37 @@ impl Stack {
     }
 
     /// Returns the broker, to kill, pause or restart it.
+    ///
+    /// # Panics
+    /// Panics when it is a cluster.
     pub fn broker(&mut self) -> &mut NatsServer {
-        &mut self.broker
+        match &mut self.broker {
+            Broker::Server(server) => server,
+            Broker::Cluster(_) => panic!("the broker is a cluster"),
+        }
     }
 
     /// Returns the broker without the right to stop it.
+    ///
+    /// # Panics
+    /// Panics when it is a cluster.
     #[must_use]
     pub fn broker_ref(&self) -> &NatsServer {
-        &self.broker
+        match &self.broker {
+            Broker::Server(server) => server,
+            Broker::Cluster(_) => panic!("the broker is a cluster"),
+        }
+    }
+
+    /// Returns the cluster of brokers, to kill and restart its servers.
+    ///
+    /// # Panics
+    /// Panics when the broker is a single server.
+    pub fn cluster(&mut self) -> &mut NatsCluster {
+        match &mut self.broker {
+            Broker::Cluster(cluster) => cluster,
+            Broker::Server(_) => panic!("the broker is a single server"),
+        }
     }
 
     /// Returns the attempt store's kind.
@@ -181,7 +254,7 @@ impl Stack {
 
     /// Connects a client of the test's own to the broker.
     pub async fn broker_client(&self) -> BrokerClient {
-        self.broker.client().await
+        BrokerClient::connect(&self.broker.url()).await
     }
 
     /// Returns a client of the Admin API with the operator token.

@@ -48,6 +48,21 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
   value: {{ .Values.egress.allowHttp | quote }}
 - name: POSTHORN_EGRESS_ALLOW
   value: {{ join "," .Values.egress.allow | quote }}
+{{- with .Values.egress.dnsServers }}
+- name: POSTHORN_DNS_SERVERS
+  value: {{ join "," . | quote }}
+{{- end }}
+{{- end }}
+
+{{/* How deliveries get out. Takes the root. */}}
+{{- define "posthorn.wayOut" -}}
+{{- if .Values.egress.proxy }}
+{{ include "posthorn.fromSecret" (dict "root" . "name" "POSTHORN_EGRESS_PROXY" "key" "egress-proxy") }}
+{{- end }}
+{{- if .Values.egress.caSecret }}
+- name: POSTHORN_EGRESS_CA
+  value: /etc/posthorn/egress-ca/ca.crt
+{{- end }}
 {{- end }}
 
 {{- define "posthorn.serviceAccount" -}}
@@ -174,6 +189,9 @@ topologySpreadConstraints:
 {{- if .takes.egress }}
 {{ include "posthorn.egress" $root }}
 {{- end }}
+{{- if .takes.deliveries }}
+{{- include "posthorn.wayOut" $root }}
+{{- end }}
 {{- if .values.places }}
 - name: {{ printf "POSTHORN_%s_PLACES" (upper (replace "-" "_" .service)) }}
   value: {{ .values.places | quote }}
@@ -211,7 +229,8 @@ spec:
       {{- end }}
       securityContext:
         {{- include "posthorn.containerSecurity" . | nindent 8 }}
-      {{- if or $root.Values.nats.credentialsSecret $root.Values.nats.caSecret }}
+      {{- $egressCa := ternary $root.Values.egress.caSecret "" (default false .takes.deliveries) }}
+      {{- if or $root.Values.nats.credentialsSecret $root.Values.nats.caSecret $egressCa }}
       volumeMounts:
         {{- if $root.Values.nats.credentialsSecret }}
         - { name: credentials, mountPath: /etc/posthorn/credentials, readOnly: true }
@@ -219,8 +238,11 @@ spec:
         {{- if $root.Values.nats.caSecret }}
         - { name: ca, mountPath: /etc/posthorn/ca, readOnly: true }
         {{- end }}
+        {{- if $egressCa }}
+        - { name: egress-ca, mountPath: /etc/posthorn/egress-ca, readOnly: true }
+        {{- end }}
       {{- end }}
-  {{- if or $root.Values.nats.credentialsSecret $root.Values.nats.caSecret }}
+  {{- if or $root.Values.nats.credentialsSecret $root.Values.nats.caSecret $egressCa }}
   volumes:
     {{- with $root.Values.nats.credentialsSecret }}
     - name: credentials
@@ -228,6 +250,10 @@ spec:
     {{- end }}
     {{- with $root.Values.nats.caSecret }}
     - name: ca
+      secret: { secretName: {{ . }} }
+    {{- end }}
+    {{- with $egressCa }}
+    - name: egress-ca
       secret: { secretName: {{ . }} }
     {{- end }}
   {{- end }}

@@ -4,23 +4,26 @@ mod asked;
 mod config;
 mod dead_letter;
 mod delivery;
+mod erasure;
+mod event_type;
 mod log;
 mod replay;
+mod settings;
 mod token;
 
-use std::{convert::Infallible, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Router,
     extract::{Request, rejection::PathRejection},
-    handler::Handler,
     middleware::{self, Next},
     response::Response,
-    routing::{MethodFilter, MethodRouter, on},
 };
 use domain::{name::OrganisationId, token::Permission};
 use http::request::Parts;
 use http_api::{auth::Caller, problem::Problem};
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
 use crate::{Admin, metrics::Instruments};
 
@@ -29,46 +32,54 @@ const BODY_MAX_BYTES: usize = 1024 * 1024;
 
 /// Returns all routes of the service.
 pub(crate) fn router(admin: Arc<Admin>, instruments: &Arc<Instruments>) -> Router {
+    let (all, _description) = described(instruments).split_for_parts();
+    all.with_state(admin)
+}
+
+/// Returns all routes with their description.
+pub(crate) fn described(instruments: &Arc<Instruments>) -> OpenApiRouter<Arc<Admin>> {
     let all = config::routes(instruments)
+        .merge(event_type::routes(instruments))
         .merge(token::routes(instruments))
         .merge(log::routes(instruments))
         .merge(delivery::routes(instruments))
         .merge(dead_letter::routes(instruments))
-        .merge(replay::routes(instruments));
-    Router::new().nest("/api/v2/admin", all).with_state(admin)
+        .merge(replay::routes(instruments))
+        .merge(erasure::routes(instruments))
+        .merge(settings::routes(instruments));
+    // What the router says of itself would be the title of the library that made it.
+    OpenApiRouter::with_openapi(OpenApi::default()).nest("/api/v2/admin", all)
 }
 
-/// Makes a route that counts its answers.
-fn counted<H, T>(
+/// Makes a route that counts its answers out of a handler, whose description says its method and path.
+fn counted(
     instruments: &Arc<Instruments>,
-    operation: (MethodFilter, &'static str),
-    handler: H,
-) -> MethodRouter<Arc<Admin>, Infallible>
-where
-    H: Handler<T, Arc<Admin>>,
-    T: 'static,
-{
+    operation: &'static str,
+    (schemas, paths, route): UtoipaMethodRouter<Arc<Admin>>,
+) -> UtoipaMethodRouter<Arc<Admin>> {
     let instruments = Arc::clone(instruments);
-    let (method, operation) = operation;
-    on(method, handler).route_layer(middleware::from_fn(move |request: Request, next: Next| {
+    let counting = middleware::from_fn(move |request: Request, next: Next| {
         let instruments = Arc::clone(&instruments);
         async move {
             let response: Response = next.run(request).await;
             instruments.answered(operation, response.status());
             response
         }
-    }))
+    });
+    (schemas, paths, route.route_layer(counting))
 }
 
 impl Admin {
-    /// Finds out who is calling and makes sure that they may.
+    /// Finds out who is calling and makes sure that they may, and not too often.
     fn admit(
         &self,
         parts: &Parts,
         permission: Permission,
         operation: &'static str,
     ) -> Result<Caller, Problem> {
-        let caller = self.guard.authenticate(&parts.headers, operation)?;
+        let caller = self.guard.authenticate(parts, operation)?;
+        let own = caller.own_organisation();
+        self.guard.spend(&caller, own, (1, "requests"), operation)?;
         caller.require(permission, operation)?;
         Ok(caller)
     }
@@ -102,9 +113,12 @@ impl Admin {
 }
 
 /// The query of operations that take nothing else.
-#[derive(Debug, Default, serde::Deserialize)]
+#[derive(Debug, Default, serde::Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct OrganisationQuery {
+    /// The organisation, which an operator must name; for others their own.
+    #[param(value_type = Option<OrganisationId>)]
     organisation_id: Option<String>,
 }
 

@@ -115,7 +115,7 @@ impl Asking {
             .await?;
         let attempt = highest.unwrap_or(0).max(record.attempt).saturating_add(1);
         let run = if with_retries { Run::Policy } else { Run::Once };
-        let job = Job::of_record(record, endpoint.revision, event.accepted_at);
+        let job = Job::of_record(record, endpoint.revision, event.accepted_at, event.content);
         let job = job.manual(attempt, run, request_id());
         let cargo = Cargo {
             body: event.body,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use config::{Common, Faults, Reader, Secret, Source, parse};
 use domain::destination::Policy;
+use http_api::rate_limit::Rates;
 use jetstream::sealing::Keyring;
 
 /// The fewest bytes of the operator's token: shorter ones can be guessed.
@@ -18,6 +19,17 @@ pub struct Settings {
     pub keyring: Arc<Keyring>,
     /// Which URLs may be saved.
     pub destinations: Arc<Policy>,
+    /// Whether names in URLs are looked up when they are saved: not where delivery asks name servers of
+    /// its own, for the system's may know the same names differently.
+    pub resolves_names: bool,
+    /// How many requests a second are answered.
+    pub rates: Rates,
+}
+
+/// Reads how many requests a second are answered: the limits of [`Settings`], which `posthorn dev` has too.
+#[must_use]
+pub fn rates(reader: &mut Reader<'_>) -> Rates {
+    Rates::read(reader, "API", (100, 200))
 }
 
 /// Everything that the process is configured with.
@@ -48,6 +60,8 @@ impl Config {
         let egress = reader
             .optional("EGRESS_ALLOW", parse::egress_allow)
             .unwrap_or_default();
+        let dns_servers = reader.or_default("DNS_SERVERS", Vec::new(), parse::dns_servers);
+        let rates = rates(&mut reader);
         reader.finish(|| {
             let destinations = Policy {
                 allow_http,
@@ -58,6 +72,8 @@ impl Config {
                 operator_token: operator_token?,
                 keyring: Arc::new(keyring?),
                 destinations: Arc::new(destinations),
+                resolves_names: dns_servers.is_empty(),
+                rates,
             };
             Some(Self {
                 common,

@@ -4,11 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use attempt_store::AttemptStore;
+use catalogue::Catalogue;
 use http_api::{host::Parts, problem::Problem};
 use jetstream::{
     bucket::{self, Bucket, Followed, Held, View},
     endpoint_bucket::{EndpointBucket, Endpoints},
+    event_type_bucket::EventTypeBucket,
     health_bucket::HealthBucket,
+    organisation_bucket::OrganisationBucket,
     presence::{Lease, Replicas, Revisions},
     token_bucket::{TokenBucket, Tokens},
 };
@@ -28,7 +31,10 @@ const PING_EVERY: Duration = Duration::from_secs(2);
 pub(crate) struct Following {
     pub(crate) endpoint_bucket: EndpointBucket,
     pub(crate) health_bucket: HealthBucket,
+    pub(crate) organisation_bucket: OrganisationBucket,
     pub(crate) endpoints: Arc<Endpoints>,
+    pub(crate) event_type_bucket: EventTypeBucket,
+    pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) token_bucket: TokenBucket,
     pub(crate) tokens: Arc<Tokens>,
     /// Holds while this replica counts as living and holds what the buckets hold.
@@ -48,13 +54,19 @@ impl Following {
         let health_bucket = HealthBucket::open(&parts.broker)
             .await
             .context("open the health bucket")?;
+        let organisation_bucket = OrganisationBucket::open(&parts.broker)
+            .await
+            .context("open the organisations bucket")?;
         let token_bucket = TokenBucket::open(&parts.broker)
             .await
             .context("open the tokens bucket")?;
+        let event_type_bucket = EventTypeBucket::open(&parts.broker)
+            .await
+            .context("open the bucket of event types")?;
         let replica_bucket = Replicas::bucket(&parts.broker)
             .await
             .context("open the replicas bucket")?;
-        let (endpoints, tokens) = (Arc::default(), Arc::default());
+        let (endpoints, tokens, catalogue) = (Arc::default(), Arc::default(), Arc::default());
         let replicas = Arc::new(Replicas::default());
         let followed_endpoints = follow(
             parts,
@@ -63,18 +75,24 @@ impl Following {
             &endpoints,
         );
         let followed_tokens = follow(parts, "tokens watch", token_bucket.bucket(), &tokens);
+        let bucket = event_type_bucket.bucket();
+        let followed_types = follow(parts, "event types watch", bucket, &catalogue);
         let replicas_held = follow(parts, "replicas watch", &replica_bucket, &replicas).held;
         let tokens_held = followed_tokens.held.clone();
         let presence = parts
             .presence(SERVICE)
             .await?
             .endpoints(followed_endpoints)
-            .tokens(followed_tokens);
-        let lease = parts.keep_present("endpoints and tokens", presence);
+            .tokens(followed_tokens)
+            .event_types(followed_types);
+        let lease = parts.keep_present("endpoints, tokens and event types", presence);
         Ok(Self {
             endpoint_bucket,
             health_bucket,
+            organisation_bucket,
             endpoints,
+            event_type_bucket,
+            catalogue,
             token_bucket,
             tokens,
             lease,
@@ -135,6 +153,20 @@ impl Following {
     ) -> Result<(), Problem> {
         let holds = |held: &Revisions| held.tokens.is_none_or(|at| at >= revision);
         self.wait(&["ingest", SERVICE], holds, operation).await
+    }
+
+    /// Waits until every living replica that asks the catalogue holds it up to a revision.
+    ///
+    /// # Errors
+    /// 503: the change is saved, and repeating the request is safe.
+    pub(crate) async fn event_types_in_force(
+        &self,
+        revision: u64,
+        operation: &'static str,
+    ) -> Result<(), Problem> {
+        let holds = |held: &Revisions| held.event_types.is_none_or(|at| at >= revision);
+        let services = ["ingest", "fan-out", "log-writer", SERVICE];
+        self.wait(&services, holds, operation).await
     }
 
     async fn wait(

@@ -5,9 +5,13 @@
 //! of the buckets; the log is read from the attempt store. No secret leaves the service, but for a
 //! generated one in the answer that tells of it.
 
+mod access;
 mod api;
 mod asking;
 mod config;
+mod docs;
+mod erasing;
+mod event_types;
 mod following;
 mod metrics;
 mod operator;
@@ -22,11 +26,13 @@ use attempt_store::AttemptStore;
 use axum::Router;
 use domain::time::Timestamp;
 use http_api::{auth::Guard, host::Parts};
+use telemetry::Metrics;
+use utoipa::openapi::OpenApi;
 
-pub use crate::config::{Config, Settings};
+pub use crate::config::{Config, Settings, rates};
 use crate::{
-    asking::Asking, following::Following, metrics::Instruments, replaying::Replaying,
-    saving::Configs,
+    asking::Asking, erasing::Erasing, event_types::EventTypes, following::Following,
+    metrics::Instruments, replaying::Replaying, saving::Configs,
 };
 
 /// The name of the service in logs, heartbeats and metrics.
@@ -38,8 +44,10 @@ struct Admin {
     guard: Guard,
     following: Following,
     configs: Configs,
+    event_types: EventTypes,
     store: AttemptStore,
     replaying: Replaying,
+    erasing: Erasing,
     asking: Asking,
 }
 
@@ -60,16 +68,32 @@ pub async fn start(
         .context("put the operator token in force")?;
     let instruments = Arc::new(Instruments::new(&parts.metrics));
     let replaying = Replaying::start(parts, &following, &store, &instruments).await?;
+    let erasing = Erasing::start(parts, &store).await?;
     let asking = Asking::new(&parts.broker, &store, &following.endpoints);
     let admin = Admin {
-        guard: Guard::new(Arc::clone(&following.tokens), following.lease.clone()),
+        guard: Guard::new(
+            Arc::clone(&following.tokens),
+            following.lease.clone(),
+            settings.rates,
+        ),
         configs: Configs::new(settings, &following),
+        event_types: EventTypes::new(&following),
         following,
         store,
         replaying,
+        erasing,
         asking,
     };
-    Ok(api::router(Arc::new(admin), &instruments))
+    Ok(api::router(Arc::new(admin), &instruments).merge(docs::routes()?))
+}
+
+/// Describes the service's operations, for the document that it serves.
+///
+/// # Errors
+/// When no metrics can be made, which the routes are made with.
+pub fn openapi() -> anyhow::Result<OpenApi> {
+    let instruments = Arc::new(Instruments::new(&Metrics::new(SERVICE)?));
+    Ok(api::described(&instruments).into_openapi())
 }
 
 /// Returns the time now.

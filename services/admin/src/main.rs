@@ -23,7 +23,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         let store = AttemptStore::open(config.store_url.expose(), Options::default())
             .await
             .context("open the attempt store")?;
-        admin::start(&config.settings, store, &parts).await
+        Box::pin(admin::start(&config.settings, store, &parts)).await
     })
     .await
 }

@@ -4,13 +4,16 @@
 //! the id that claimed its URL, so that of several savers one wins and the others see what it did. A
 //! claim that a crash left behind is taken over.
 
+mod filters;
 mod lookup;
 mod pausing;
 mod plan;
 mod refusal;
+mod rotating;
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
+use catalogue::Catalogue;
 use domain::{
     destination::Policy,
     draft::{Change, ConfigDraft, Context, url_key},
@@ -52,6 +55,7 @@ pub(crate) struct Configs {
     bucket: EndpointBucket,
     healths: HealthBucket,
     endpoints: Arc<Endpoints>,
+    catalogue: Arc<Catalogue>,
     keyring: Arc<Keyring>,
     destinations: Arc<Policy>,
     /// Endpoints whose generated secret was in an answer that turned into an error.
@@ -103,10 +107,11 @@ impl Configs {
             bucket: following.endpoint_bucket.clone(),
             healths: following.health_bucket.clone(),
             endpoints: Arc::clone(&following.endpoints),
+            catalogue: Arc::clone(&following.catalogue),
             keyring: Arc::clone(&settings.keyring),
             destinations: Arc::clone(&settings.destinations),
             untold: Mutex::default(),
-            lookups: Lookups::default(),
+            lookups: Lookups::new(settings.resolves_names),
             turn: tokio::sync::Mutex::default(),
         }
     }
@@ -148,8 +153,8 @@ impl Configs {
                 Some(&stored.endpoint),
                 &self.context(organisation, id.clone()),
             )?;
-            self.check_host(Some(&stored.endpoint.url), &change.endpoint.url)
-                .await?;
+            let hosts = plan::new_hosts(Some(&stored.endpoint), &change.endpoint);
+            self.check_hosts(&hosts).await?;
         }
         let _turn = self.turn().await?;
         self.update_in_turn(organisation, id, draft, expected).await
@@ -391,11 +396,10 @@ impl Configs {
 
     /// Seals what is secret in a change, and checks the size of what comes of it.
     fn seal(&self, existing: Option<&Endpoint>, change: Change) -> Result<SealedChange, Refusal> {
+        self.check_filters(existing, &change.endpoint)?;
         let sealed = secrets::seal(&self.keyring, existing, change)?;
-        match serde_json::to_vec(&sealed.endpoint) {
-            Ok(kept) if kept.len() <= STORED_MAX_BYTES => Ok(sealed),
-            Ok(_) | Err(_) => Err(Refusal::TooLarge),
-        }
+        check_size(&sealed.endpoint)?;
+        Ok(sealed)
     }
 
     fn context(&self, organisation: &OrganisationId, id: EndpointId) -> Context<'_> {
@@ -405,6 +409,13 @@ impl Configs {
             now: now(),
             destination: &self.destinations,
         }
+    }
+}
+
+fn check_size(endpoint: &Endpoint) -> Result<(), Refusal> {
+    match serde_json::to_vec(endpoint) {
+        Ok(kept) if kept.len() <= STORED_MAX_BYTES => Ok(()),
+        Ok(_) | Err(_) => Err(Refusal::TooLarge),
     }
 }
 

@@ -6,22 +6,16 @@ use bytes::Bytes;
 use domain::{
     asked_wait::asked_wait,
     attempt::{AttemptRecord, BodyEncoding, RESPONSE_BODY_KEPT_BYTES, RESPONSE_HEADERS_KEPT_BYTES},
-    endpoint::Method,
     job::Job,
     outcome::{Answer, ErrorKind, Exchange, Failure, Outcome, classify},
-    redaction::{self, MASK},
+    redaction::{self, MASK, Scrubber},
     request::{self, Trace},
     time::Timestamp,
     trace::TraceParent,
 };
-use http::{HeaderMap, Request};
-use http_body_util::Full;
 use jetstream::wire::TraceHeaders;
 
-use crate::{
-    client::{Client, Reply},
-    targets::Target,
-};
+use crate::{client::Reply, sender::Sender, targets::Target};
 
 /// What an attempt came to, and its record, which lacks only what is decided next.
 #[derive(Debug)]
@@ -34,7 +28,7 @@ pub(crate) struct Attempted {
 
 /// Executes the attempt that a job asks for.
 pub(crate) async fn execute(
-    client: &Client,
+    sender: &Sender,
     target: &Target,
     job: &Job,
     body: &Bytes,
@@ -53,13 +47,13 @@ pub(crate) async fn execute(
             state,
         },
     );
-    let shown_headers = request::recorded(&headers);
     let clock = Instant::now();
-    let reply = send(client, target, headers, body).await;
+    let sent = sender.send(target, headers, body).await;
     let duration_ms = u32::try_from(clock.elapsed().as_millis()).unwrap_or(u32::MAX);
     let answered_at = Timestamp::from_millis(lifecycle::clock::now_ms());
-    let outcome = classify(exchange(&reply, answered_at));
-    let (response_body, encoding) = kept_body(target, &reply);
+    let outcome = classify(exchange(&sent.reply, answered_at));
+    let (response_body, encoding) = kept_body(sent.scrubber(target), &sent.reply);
+    let response_headers = kept_headers(sent.scrubber(target), &sent.reply);
     let record = AttemptRecord {
         id: lifecycle::entropy::uuid_v7(),
         webhook_config_id: job.endpoint.clone(),
@@ -71,9 +65,9 @@ pub(crate) async fn execute(
         body_hash: job.body_hash,
         url: target.shown_url.clone(),
         http_method: target.template.method.as_str().to_owned(),
-        request_headers: shown_headers,
-        response_status: reply.status,
-        response_headers: reply.status.map(|_| kept_headers(target, &reply.headers)),
+        request_headers: sent.shown_headers,
+        response_status: sent.reply.status,
+        response_headers,
         response_body,
         response_body_encoding: encoding,
         attempt: job.attempt,
@@ -89,46 +83,12 @@ pub(crate) async fn execute(
     Attempted { outcome, record }
 }
 
-/// Sends the request, unless its URL may not be called.
-async fn send(client: &Client, target: &Target, headers: HeaderMap, body: &Bytes) -> Reply {
-    let uri = match &target.uri {
-        Ok(uri) => uri.clone(),
-        Err(refused) => {
-            let message = format!("url {refused}");
-            let failure = Failure {
-                kind: ErrorKind::BlockedAddress,
-                message,
-            };
-            return Reply {
-                failure: Some(failure),
-                ..Reply::default()
-            };
-        }
-    };
-    let mut request = Request::new(match target.template.method {
-        Method::Get => Full::default(),
-        Method::Post | Method::Put => Full::new(body.clone()),
-    });
-    *request.method_mut() = method(target.template.method);
-    *request.uri_mut() = uri;
-    *request.headers_mut() = headers;
-    client.send(request, target.timeout).await
-}
-
 /// Returns the attempt's own span within the event's trace.
 fn span(trace: &TraceHeaders) -> TraceParent {
     let parent = trace.parent.as_deref().and_then(TraceParent::parse);
     match parent {
         Some(parent) => parent.child(lifecycle::entropy::bytes()),
         None => TraceParent::root(lifecycle::entropy::bytes(), lifecycle::entropy::bytes()),
-    }
-}
-
-fn method(method: Method) -> http::Method {
-    match method {
-        Method::Post => http::Method::POST,
-        Method::Put => http::Method::PUT,
-        Method::Get => http::Method::GET,
     }
 }
 
@@ -153,12 +113,12 @@ fn exchange(reply: &Reply, now: Timestamp) -> Exchange {
 }
 
 /// Returns the part of the answer's body that a record keeps, without the endpoint's secrets.
-fn kept_body(target: &Target, reply: &Reply) -> (Option<String>, Option<BodyEncoding>) {
+fn kept_body(scrubber: &Scrubber, reply: &Reply) -> (Option<String>, Option<BodyEncoding>) {
     if reply.status.is_none() {
         return (None, None);
     }
     // Scrubbed before it is cut: a secret that a cut runs through would not be found.
-    let clean = target.scrubber.scrub_bytes(&reply.body, reply.is_cut);
+    let clean = scrubber.scrub_bytes(&reply.body, reply.is_cut);
     let (text, encoding) = redaction::excerpt(&clean, RESPONSE_BODY_KEPT_BYTES);
     (
         Some(text),
@@ -167,16 +127,16 @@ fn kept_body(target: &Target, reply: &Reply) -> (Option<String>, Option<BodyEnco
 }
 
 /// Returns the answer's headers as a record keeps them: secrets masked, cut to the limit.
-fn kept_headers(target: &Target, headers: &HeaderMap) -> Vec<(String, String)> {
+fn kept_headers(scrubber: &Scrubber, reply: &Reply) -> Option<Vec<(String, String)>> {
+    reply.status?;
+    let headers = &reply.headers;
     let mut kept = Vec::with_capacity(headers.len());
     let mut bytes = 0;
     for (name, value) in headers {
         let value = if redaction::is_sensitive(name.as_str()) {
             MASK.to_owned()
         } else {
-            target
-                .scrubber
-                .scrub(&String::from_utf8_lossy(value.as_bytes()))
+            scrubber.scrub(&String::from_utf8_lossy(value.as_bytes()))
         };
         bytes += name.as_str().len() + value.len();
         if bytes > RESPONSE_HEADERS_KEPT_BYTES {
@@ -184,5 +144,5 @@ fn kept_headers(target: &Target, headers: &HeaderMap) -> Vec<(String, String)> {
         }
         kept.push((name.as_str().to_owned(), value));
     }
-    kept
+    Some(kept)
 }

@@ -1,29 +1,28 @@
 //! The HTTP client: pooled connections, guarded addresses, no redirects, capped answers.
 
-use std::{error::Error as StdError, io, sync::Arc, time::Duration};
+mod failure;
+#[cfg(test)]
+mod tests;
+
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use domain::{
-    destination::Policy,
-    outcome::{ErrorKind, Failure},
-};
+use domain::outcome::{ErrorKind, Failure};
 use http::{HeaderMap, Request, Response, uri::Scheme};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper_rustls::HttpsConnector;
 use hyper_util::{
-    client::legacy::{Client as Pooled, connect::HttpConnector},
+    client::legacy::Client as Pooled,
     rt::{TokioExecutor, TokioTimer},
 };
+use rustls::ClientConfig;
 
-use crate::resolver::{self, Resolver};
+use self::failure::{failure, innermost};
+use crate::dial::Dial;
 
-/// How long a connection may take to be made.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an unused connection is kept.
 const IDLE: Duration = Duration::from_secs(30);
-/// The most unused connections per host.
-const IDLE_PER_HOST: usize = 256;
 /// The most bytes of an answer's body that are read.
 const READ_LIMIT_BYTES: usize = 64 * 1024;
 /// The most bytes that an answer's status line and headers may have.
@@ -32,7 +31,37 @@ const HEAD_LIMIT_BYTES: u32 = 64 * 1024;
 /// Sends requests; cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
-    pooled: Pooled<HttpsConnector<HttpConnector<Resolver>>, Full<Bytes>>,
+    pooled: Pooled<HttpsConnector<Dial>, Full<Bytes>>,
+}
+
+/// Until when everything that belongs to an attempt must be done.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Deadline {
+    ends: Instant,
+    span: Duration,
+}
+
+impl Deadline {
+    /// Begins now and lasts as long as this.
+    pub(crate) fn after(span: Duration) -> Self {
+        Self {
+            ends: Instant::now() + span,
+            span,
+        }
+    }
+
+    /// Returns how much time is left.
+    pub(crate) fn left(self) -> Duration {
+        self.ends.saturating_duration_since(Instant::now())
+    }
+
+    /// Says that this did not come in time.
+    pub(crate) fn missed(self, what: &str) -> Failure {
+        Failure {
+            kind: ErrorKind::Timeout,
+            message: format!("{what} within {} ms", self.span.as_millis()),
+        }
+    }
 }
 
 /// What came back.
@@ -51,18 +80,21 @@ pub(crate) struct Reply {
 }
 
 impl Client {
-    /// Makes a client that dials only what the policy allows.
-    pub(crate) fn new(policy: &Arc<Policy>) -> anyhow::Result<Self> {
-        let mut http = HttpConnector::new_with_resolver(Resolver::new(Arc::clone(policy)));
-        http.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        http.set_nodelay(true);
-        http.enforce_http(false);
+    /// Makes a client that keeps so many unused connections per host.
+    ///
+    /// # Errors
+    /// When a limit does not fit this machine.
+    pub(crate) fn new(
+        dial: &Dial,
+        tls: ClientConfig,
+        idle_per_host: usize,
+    ) -> anyhow::Result<Self> {
         let https = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_tls_config(tls()?)
+            .with_tls_config(tls)
             .https_or_http()
             .enable_http1()
             .enable_http2()
-            .wrap_connector(http);
+            .wrap_connector(dial.clone());
         let head_limit = usize::try_from(HEAD_LIMIT_BYTES)?;
         #[expect(
             clippy::disallowed_methods,
@@ -72,15 +104,15 @@ impl Client {
             .http1_max_buf_size(head_limit)
             .http2_max_header_list_size(HEAD_LIMIT_BYTES)
             .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(IDLE_PER_HOST)
+            .pool_max_idle_per_host(idle_per_host)
             .pool_timer(TokioTimer::new())
             .timer(TokioTimer::new())
             .build(https);
         Ok(Self { pooled })
     }
 
-    /// Sends a request and reads the answer, all within `timeout`.
-    pub(crate) async fn send(&self, request: Request<Full<Bytes>>, timeout: Duration) -> Reply {
+    /// Sends a request and reads the answer, all before the deadline.
+    pub(crate) async fn send(&self, request: Request<Full<Bytes>>, deadline: Deadline) -> Reply {
         let mut reply = Reply::default();
         let is_https = request.uri().scheme() == Some(&Scheme::HTTPS);
         let exchange = async {
@@ -91,10 +123,10 @@ impl Client {
                 .map_err(|error| failure(&error, is_https))?;
             read(response, &mut reply).await
         };
-        let failed = match tokio::time::timeout(timeout, exchange).await {
+        let failed = match tokio::time::timeout(deadline.left(), exchange).await {
             Ok(Ok(())) => None,
             Ok(Err(failure)) => Some(failure),
-            Err(_elapsed) => Some(late(&reply, timeout)),
+            Err(_elapsed) => Some(late(&reply, deadline)),
         };
         reply.is_cut |= failed.is_some();
         reply.failure = failed;
@@ -128,103 +160,9 @@ async fn read(response: Response<Incoming>, reply: &mut Reply) -> Result<(), Fai
 }
 
 /// Says what had not come when the time was over.
-fn late(reply: &Reply, timeout: Duration) -> Failure {
-    let missing = match reply.status {
+fn late(reply: &Reply, deadline: Deadline) -> Failure {
+    deadline.missed(match reply.status {
         Some(_) => "no complete answer",
         None => "no answer",
-    };
-    Failure {
-        kind: ErrorKind::Timeout,
-        message: format!("{missing} within {} ms", timeout.as_millis()),
-    }
-}
-
-/// TLS with the system's roots, or those that are built in where the system has none.
-fn tls() -> anyhow::Result<rustls::ClientConfig> {
-    let mut roots = rustls::RootCertStore::empty();
-    let native = rustls_native_certs::load_native_certs();
-    let (_added, _ignored) = roots.add_parsable_certificates(native.certs);
-    if roots.is_empty() {
-        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    Ok(rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth())
-}
-
-/// Tells what kind of failure an error of the client is, by the types in its chain.
-fn failure(error: &hyper_util::client::legacy::Error, is_https: bool) -> Failure {
-    let is_connect = error.is_connect();
-    let kind = kind_of(error).unwrap_or(if is_connect {
-        ErrorKind::Connect
-    } else {
-        ErrorKind::Protocol
-    });
-    let (kind, message) = if is_connect && kind == ErrorKind::Timeout {
-        let bound = CONNECT_TIMEOUT.as_millis();
-        (kind, format!("no connection within {bound} ms"))
-    } else if is_connect && is_https && kind == ErrorKind::Connect && was_cut_off(error) {
-        // Nothing can end before it is there, so it is the handshake that was cut off.
-        let message = format!("TLS handshake broke off: {}", innermost(error));
-        (ErrorKind::Tls, message)
-    } else {
-        (kind, innermost(error))
-    };
-    Failure { kind, message }
-}
-
-/// Returns whether a connection that had been made was ended by the other side.
-fn was_cut_off(error: &(dyn StdError + 'static)) -> bool {
-    let Some(io) = error.downcast_ref::<io::Error>() else {
-        return error.source().is_some_and(was_cut_off);
-    };
-    let is_cut = matches!(
-        io.kind(),
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset
-    );
-    is_cut || io.get_ref().is_some_and(|inner| was_cut_off(inner))
-}
-
-/// Walks an error's chain, and into I/O errors, which hide their cause from it.
-fn kind_of(error: &(dyn StdError + 'static)) -> Option<ErrorKind> {
-    if let Some(resolver) = error.downcast_ref::<resolver::Error>() {
-        return Some(match resolver {
-            resolver::Error::Dns(_) => ErrorKind::Dns,
-            resolver::Error::Blocked(_) => ErrorKind::BlockedAddress,
-        });
-    }
-    if error.is::<rustls::Error>() {
-        return Some(ErrorKind::Tls);
-    }
-    if let Some(io) = error.downcast_ref::<io::Error>() {
-        if let Some(inner) = io.get_ref()
-            && let Some(kind) = kind_of(inner)
-        {
-            return Some(kind);
-        }
-        let timed_out = io.kind() == io::ErrorKind::TimedOut;
-        return Some(if timed_out {
-            ErrorKind::Timeout
-        } else {
-            ErrorKind::Connect
-        });
-    }
-    if let Some(hyper) = error.downcast_ref::<hyper::Error>()
-        && hyper.is_incomplete_message()
-    {
-        // The connection was closed before an answer began.
-        return Some(ErrorKind::Connect);
-    }
-    error.source().and_then(kind_of)
-}
-
-/// Returns the last message of an error's chain: the one that says what happened.
-fn innermost(error: &(dyn StdError + 'static)) -> String {
-    let mut last = error;
-    while let Some(source) = last.source() {
-        last = source;
-    }
-    last.to_string()
+    })
 }

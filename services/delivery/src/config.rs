@@ -6,6 +6,8 @@ use config::{Common, Faults, Reader, Source, parse};
 use domain::destination::Policy;
 use jetstream::sealing::Keyring;
 
+use crate::egress::Egress;
+
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// The service's own settings.
@@ -17,6 +19,8 @@ pub struct Settings {
     pub keyring: Arc<Keyring>,
     /// Which addresses may be called.
     pub destinations: Arc<Policy>,
+    /// How requests get out.
+    pub egress: Egress,
 }
 
 /// The settings that have a default everywhere.
@@ -71,12 +75,14 @@ impl Config {
                 })
             })
         };
+        let egress = Egress::read(&mut reader);
         let limits = Limits::read(&mut reader);
         reader.finish(|| {
             let settings = Settings {
                 limits,
                 keyring: Arc::new(keyring?),
                 destinations: Arc::new(destinations),
+                egress,
             };
             Some(Self { common, settings })
         })

@@ -7,14 +7,21 @@
 mod attempt;
 mod client;
 mod config;
+mod dial;
+mod egress;
 mod health;
 mod metrics;
+mod oauth2;
 mod peers;
+mod pools;
+mod proxy;
 mod recorder;
 mod resolver;
+mod sender;
 mod sweep;
 mod targets;
 mod test_send;
+mod tls;
 mod traffic;
 mod worker;
 
@@ -31,13 +38,18 @@ use jetstream::{
     subject::Durable,
 };
 
-pub use crate::config::{Config, Limits, Settings};
+pub use crate::{
+    config::{Config, Limits, Settings},
+    egress::Egress,
+};
 use crate::{
-    client::Client,
+    dial::Dial,
     health::Keeper,
     metrics::Instruments,
     peers::Peers,
+    sender::Sender,
     targets::Targets,
+    tls::Tls,
     traffic::Traffic,
     worker::{Crowd, Worker},
 };
@@ -56,7 +68,8 @@ pub async fn start(settings: &Settings, parts: &Parts) -> anyhow::Result<()> {
         metrics,
         ..
     } = parts;
-    let (targets, presence) = targets(settings, parts).await?;
+    let (tls, sender) = way_out(settings)?;
+    let (targets, presence) = targets(settings, parts, tls).await?;
     let peers = Peers::start(parts, presence.instance())
         .await
         .context("follow the replicas")?;
@@ -87,7 +100,7 @@ pub async fn start(settings: &Settings, parts: &Parts) -> anyhow::Result<()> {
         publisher,
         recorder,
         targets,
-        client: Client::new(&settings.destinations).context("make the HTTP client")?,
+        sender,
         instruments,
         crowd,
         traffic,
@@ -110,8 +123,19 @@ pub async fn start(settings: &Settings, parts: &Parts) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn way_out(settings: &Settings) -> anyhow::Result<(Arc<Tls>, Sender)> {
+    let tls = Tls::new(&settings.egress.roots).context("prepare TLS")?;
+    let dial = Dial::new(settings).context("prepare the way out")?;
+    let sender = Sender::new(dial, &tls).context("make the HTTP client")?;
+    Ok((Arc::new(tls), sender))
+}
+
 /// Follows the endpoints; returns them as targets, and the heartbeat that says how far they are known.
-async fn targets(settings: &Settings, parts: &Parts) -> anyhow::Result<(Targets, Presence)> {
+async fn targets(
+    settings: &Settings,
+    parts: &Parts,
+    tls: Arc<Tls>,
+) -> anyhow::Result<(Targets, Presence)> {
     let Parts {
         broker, shutdown, ..
     } = parts;
@@ -123,5 +147,5 @@ async fn targets(settings: &Settings, parts: &Parts) -> anyhow::Result<(Targets,
         bucket::follow(bucket.bucket(), Arc::clone(&endpoints), shutdown.draining());
     shutdown.spawn_infallible("endpoints watch", following);
     let presence = parts.presence(SERVICE).await?.endpoints(followed);
-    Ok((Targets::new(endpoints, bucket, settings), presence))
+    Ok((Targets::new(endpoints, bucket, settings, tls), presence))
 }

@@ -19,7 +19,8 @@ fn main() -> ExitCode {
 
 async fn serve(config: Config) -> anyhow::Result<()> {
     host::run(SERVICE, &config.common, async |parts: Parts| {
-        delivery::start(&config.settings, &parts).await?;
+        // On the heap, for it holds everything that is made at the start.
+        Box::pin(delivery::start(&config.settings, &parts)).await?;
         Ok(Router::new())
     })
     .await

@@ -78,7 +78,7 @@ async fn execute(worker: &Worker, asked: &Asked) -> Option<Answer> {
     };
     let under_way = worker.instruments.attempt_begins();
     let Attempted { record, .. } =
-        attempt::execute(&worker.client, &target, job, body, trace).await;
+        attempt::execute(&worker.sender, &target, job, body, trace).await;
     drop(under_way);
     let sent = Sent::of(&record);
     let stored = worker.recorder.record(record).await;

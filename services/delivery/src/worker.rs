@@ -32,10 +32,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     attempt::{self, Attempted},
-    client::Client,
     health::{Ended, Keeper},
     metrics::Instruments,
     recorder::Recorder,
+    sender::Sender,
     targets::{NoTarget, Target, Targets},
     traffic::{Admission, Pass, Traffic},
 };
@@ -56,7 +56,7 @@ pub(crate) struct Worker {
     pub(crate) publisher: Publisher,
     pub(crate) recorder: Recorder,
     pub(crate) targets: Targets,
-    pub(crate) client: Client,
+    pub(crate) sender: Sender,
     pub(crate) instruments: Arc<Instruments>,
     pub(crate) crowd: Crowd,
     pub(crate) traffic: Arc<Traffic>,
@@ -115,7 +115,7 @@ impl Worker {
         let Attempted {
             outcome,
             mut record,
-        } = attempt::execute(&self.client, target, job, &cargo.body, &cargo.trace).await;
+        } = attempt::execute(&self.sender, target, job, &cargo.body, &cargo.trace).await;
         drop(under_way);
         let is_probe = pass.is_probe;
         pass.ended(&outcome);
@@ -233,6 +233,7 @@ impl Worker {
             subject: &delivery.subject,
             reason,
             message_id: format!("{}:{}", delivery.subject, delivery.sequence),
+            headers: delivery.headers.as_ref(),
             payload: &delivery.payload,
         };
         let limit = self.broker.payload_limit();

@@ -44,8 +44,16 @@ pub async fn start(settings: &Settings, parts: &Parts) -> anyhow::Result<()> {
         shutdown.draining(),
     );
     shutdown.spawn_infallible("endpoints watch", following);
-    let presence = parts.presence(SERVICE).await?.endpoints(followed);
-    let lease = parts.keep_present("endpoints", presence);
+    let (catalogue, followed_types, following) = catalogue::follow(broker, shutdown.draining())
+        .await
+        .context("open the bucket of event types")?;
+    shutdown.spawn_infallible("event types watch", following);
+    let presence = parts
+        .presence(SERVICE)
+        .await?
+        .endpoints(followed)
+        .event_types(followed_types);
+    let lease = parts.keep_present("endpoints and event types", presence);
 
     let publisher = Publisher::new(broker);
     let gate = Gate::default()
@@ -54,6 +62,7 @@ pub async fn start(settings: &Settings, parts: &Parts) -> anyhow::Result<()> {
     let pull = parts.pull(Durable::FanOut, settings.places, gate);
     let worker = Arc::new(Worker {
         broker: broker.clone(),
+        catalogue,
         directory,
         lease,
         publisher,

@@ -2,10 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
+use catalogue::{Catalogue, Met, Refusal};
 use domain::{
     event::{Event, stored_max_bytes},
     job::Job,
-    name::OrganisationId,
     trace::TraceParent,
 };
 use futures::future::join_all;
@@ -16,7 +16,7 @@ use jetstream::{
     presence::Lease,
     publisher::{Outgoing, Publisher},
     retry_lane::{Cargo, job_headers},
-    wire::TraceHeaders,
+    wire::{self, TraceHeaders},
 };
 
 use crate::{directory::Directory, metrics::Instruments};
@@ -30,6 +30,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Worker {
     pub(crate) broker: Broker,
+    pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) directory: Arc<Directory>,
     pub(crate) lease: Lease,
     pub(crate) publisher: Publisher,
@@ -45,29 +46,25 @@ impl Worker {
                 .await;
         }
         match self.read(&delivery) {
-            Ok(event) => self.emit(&event, &delivery).await,
+            Ok(event) => self.admit(event, &delivery).await,
             Err(reason) => self.reject(&delivery, &reason).await,
         }
     }
 
-    /// Reads an event as any NATS client may have published it. Ingest has checked its own ones in
-    /// the same way, but nothing on the subject proves that it came from there.
+    /// Reads an event as any NATS client may have published it.
     fn read(&self, delivery: &Delivery) -> Result<Event, String> {
-        let (organisation, name) = self
-            .broker
-            .names
-            .parse_event(&delivery.subject)
-            .ok_or("subject: is no event's")?;
-        let organisation: OrganisationId = organisation
-            .parse()
-            .map_err(|error| format!("organisation in subject: {error}"))?;
         let limit = stored_max_bytes(self.broker.payload_limit());
-        let event = Event::read(&organisation, &delivery.payload, delivery.stored_at, limit)
-            .map_err(|fault| fault.to_string())?;
-        if event.name.as_str() == name {
-            Ok(event)
-        } else {
-            Err("eventSubCategory: is not the event's name in the subject".to_owned())
+        wire::event::read(&self.broker.names, delivery, limit)
+    }
+
+    /// Emits an event, if its event type lets it pass.
+    async fn admit(&self, mut event: Event, delivery: &Delivery) -> Settlement {
+        match self.catalogue.admit(&mut event, Met::from(delivery)) {
+            Ok(()) => self.emit(&event, delivery).await,
+            Err(Refusal::Unreadable) => Settlement::NakAfter(NEWER_PAUSE),
+            // Looked at after the catalogue, as after the index.
+            Err(Refusal::Fault(_)) if !self.lease.holds() => Settlement::NakAfter(PAUSE),
+            Err(Refusal::Fault(fault)) => self.reject(delivery, &fault.to_string()).await,
         }
     }
 
@@ -134,6 +131,7 @@ impl Worker {
             subject: &delivery.subject,
             reason,
             message_id: format!("events:{}", delivery.sequence),
+            headers: delivery.headers.as_ref(),
             payload: &delivery.payload,
         };
         let limit = stored_max_bytes(self.broker.payload_limit());

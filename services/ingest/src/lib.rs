@@ -4,14 +4,19 @@
 //! events of a request are checked before any is published. A request may be repeated safely: the
 //! event id makes it the same event.
 
+mod admitting;
 mod config;
+mod form;
 mod metrics;
+mod post_custom_event;
 mod post_events;
+mod publishing;
 
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use axum::{Router, routing::post};
+use axum::Router;
+use catalogue::Catalogue;
 use domain::event::{EVENT_MAX_BYTES, sent_max_bytes};
 use http_api::{auth::Guard, host::Parts};
 use jetstream::{
@@ -20,7 +25,10 @@ use jetstream::{
     token_bucket::{TokenBucket, Tokens},
 };
 
-pub use crate::config::Config;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+pub use crate::config::{Config, Settings};
 use crate::metrics::Instruments;
 
 /// The name of the service in logs, heartbeats and metrics.
@@ -32,6 +40,7 @@ struct Ingest {
     broker: Broker,
     publisher: Publisher,
     guard: Guard,
+    catalogue: Arc<Catalogue>,
     instruments: Instruments,
     event_max_bytes: usize,
 }
@@ -40,7 +49,7 @@ struct Ingest {
 ///
 /// # Errors
 /// When a bucket of the broker can't be opened.
-pub async fn start(parts: &Parts) -> anyhow::Result<Router> {
+pub async fn start(settings: &Settings, parts: &Parts) -> anyhow::Result<Router> {
     let Parts {
         broker,
         shutdown,
@@ -54,8 +63,16 @@ pub async fn start(parts: &Parts) -> anyhow::Result<Router> {
     let (followed, following) =
         bucket::follow(bucket.bucket(), Arc::clone(&tokens), shutdown.draining());
     shutdown.spawn_infallible("tokens watch", following);
-    let presence = parts.presence(SERVICE).await?.tokens(followed);
-    let lease = parts.keep_present("tokens", presence);
+    let (catalogue, followed_types, following) = catalogue::follow(broker, shutdown.draining())
+        .await
+        .context("open the bucket of event types")?;
+    shutdown.spawn_infallible("event types watch", following);
+    let presence = parts
+        .presence(SERVICE)
+        .await?
+        .tokens(followed)
+        .event_types(followed_types);
+    let lease = parts.keep_present("tokens and event types", presence);
 
     let event_max_bytes = sent_max_bytes(broker.payload_limit());
     if event_max_bytes < EVENT_MAX_BYTES {
@@ -67,11 +84,24 @@ pub async fn start(parts: &Parts) -> anyhow::Result<Router> {
     let ingest = Arc::new(Ingest {
         broker: broker.clone(),
         publisher: Publisher::new(broker),
-        guard: Guard::new(tokens, lease),
+        catalogue,
+        guard: Guard::new(tokens, lease, settings.rates),
         instruments: Instruments::new(metrics),
         event_max_bytes,
     });
-    Ok(Router::new()
-        .route("/api/v2/events", post(post_events::handler))
-        .with_state(ingest))
+    let (routes, _description) = described().split_for_parts();
+    Ok(routes.with_state(ingest))
+}
+
+/// Describes the service's operations, for the document that the Admin API serves.
+#[must_use]
+pub fn openapi() -> OpenApi {
+    described().into_openapi()
+}
+
+/// Returns all routes with their description.
+fn described() -> OpenApiRouter<Arc<Ingest>> {
+    OpenApiRouter::with_openapi(OpenApi::default())
+        .routes(routes!(post_events::handler))
+        .routes(routes!(post_custom_event::handler))
 }

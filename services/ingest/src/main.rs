@@ -18,7 +18,7 @@ fn main() -> ExitCode {
 
 async fn serve(config: Config) -> anyhow::Result<()> {
     host::run(SERVICE, &config.common, async |parts: Parts| {
-        ingest::start(&parts).await
+        ingest::start(&config.settings, &parts).await
     })
     .await
 }

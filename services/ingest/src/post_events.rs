@@ -1,4 +1,4 @@
-//! `POST /api/v2/events`: one event, or an array of them.
+//! `POST /api/v2/events`: one event or an array of them, in Posthorn's own form or as CloudEvents.
 
 use std::sync::Arc;
 
@@ -6,24 +6,22 @@ use axum::{
     Json,
     extract::{Request, State},
 };
-use bytes::Bytes;
 use domain::{
-    event::{self, Event, Fault},
+    event::Fault,
+    incoming::{Form, Headers, Refused, read_request},
     name::OrganisationId,
     time::Timestamp,
     token::Permission,
-    trace::TraceParent,
 };
-use futures::future::try_join_all;
 use http::{HeaderMap, StatusCode};
 use http_api::{body, problem::Problem, query};
-use jetstream::{
-    publisher::{self, Outgoing},
-    wire::TraceHeaders,
-};
 use serde::{Deserialize, Serialize};
 
-use crate::Ingest;
+use crate::{
+    Ingest,
+    form::{CloudEventForm, EventForms},
+    publishing::Published,
+};
 
 /// The operation's name in errors.
 const OPERATION: &str = "postEvents";
@@ -31,144 +29,124 @@ const OPERATION: &str = "postEvents";
 const REQUEST_MAX_BYTES: usize = 16 * 1024 * 1024;
 
 /// The query: an operator names the organisation.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Query {
-    organisation_id: Option<String>,
+pub(crate) struct Query {
+    /// The organisation, which an operator must name; for others their own.
+    #[param(value_type = Option<OrganisationId>)]
+    pub(crate) organisation_id: Option<String>,
 }
 
 /// The answer: every event, in the order of the request.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = AcceptedEvents)]
 pub(crate) struct Accepted {
     accepted: Vec<AcceptedEvent>,
 }
 
 /// One accepted event.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 struct AcceptedEvent {
     id: String,
     /// Whether an event of this id was there already, and this one was not stored.
     deduplicated: bool,
 }
 
-/// Takes the events of a request.
+/// Takes events and answers when they are stored: each is delivered, or becomes a dead letter, whatever happens.
+///
+/// All events of a request are checked before any is stored. The same request may be repeated: an event whose
+/// `id` was there already is not stored again.
+#[utoipa::path(
+    post,
+    path = "/api/v2/events",
+    operation_id = OPERATION,
+    tag = "Events",
+    params(Query),
+    request_body(
+        description = "At most 16 MiB, each event at most 1 MiB. With `ce-` headers the body is the data of one CloudEvent.",
+        content(
+            (EventForms = "application/json"),
+            (CloudEventForm = "application/cloudevents+json"),
+            (Vec<CloudEventForm> = "application/cloudevents-batch+json"),
+        ),
+    ),
+    responses(
+        (status = 202, description = "The events, in the order of the request.", body = Accepted),
+    )
+)]
 pub(crate) async fn handler(
     State(ingest): State<Arc<Ingest>>,
     request: Request,
 ) -> Result<(StatusCode, Json<Accepted>), Problem> {
     let (parts, body) = request.into_parts();
-    let caller = ingest.guard.authenticate(&parts.headers, OPERATION)?;
+    let caller = ingest.guard.authenticate(&parts, OPERATION)?;
     caller.require(Permission::SendEvents, OPERATION)?;
     let query: Query = query::read(parts.uri.query(), OPERATION)?;
     let named = query.organisation_id.as_deref();
     let organisation = ingest.guard.organisation(&caller, named, OPERATION)?;
-    let body = body::read(&parts, body, REQUEST_MAX_BYTES, OPERATION).await?;
-    let events = read_all(&ingest, &organisation, &body)?;
-    let trace = trace(&parts.headers);
-    let accepted = publish_all(&ingest, events, &trace)
-        .await
-        .map_err(refused)?;
-    ingest.instruments.accepted(
-        &accepted
-            .iter()
-            .map(|event| event.deduplicated)
-            .collect::<Vec<_>>(),
-    );
+    let spend = |events| {
+        let guard = &ingest.guard;
+        guard.spend(&caller, Some(&organisation), (events, "events"), OPERATION)
+    };
+    // Before the body is read; how many events are in it is known only then.
+    spend(0)?;
+    let headers = headers(&parts.headers);
+    let body = match headers.form() {
+        Form::Own => body::read(&parts, body, REQUEST_MAX_BYTES, OPERATION).await?,
+        Form::Structured | Form::Batch | Form::Binary => {
+            body::read_any(&parts, body, REQUEST_MAX_BYTES, OPERATION).await?
+        }
+        Form::Unknown => return Err(problem(None, &Fault::UnknownFormat)),
+    };
+    let now = Timestamp::from_millis(lifecycle::clock::now_ms());
+    let mut events = read_request(&organisation, &headers, &body, now, ingest.event_max_bytes)
+        .map_err(|Refused { at, fault }| problem(at, &fault))?;
+    spend(events.len())?;
+    let is_list = headers.form() != Form::Binary && body.trim_ascii_start().starts_with(b"[");
+    ingest.admit(&mut events, OPERATION, |at, fault| {
+        problem(is_list.then_some(at), fault)
+    })?;
+    let published = ingest.publish(events, &parts.headers, OPERATION).await?;
+    let accepted = published.into_iter().map(AcceptedEvent::from).collect();
     Ok((StatusCode::ACCEPTED, Json(Accepted { accepted })))
 }
 
-/// Reads every event of a request; the first that is wrong refuses them all.
-fn read_all(
-    ingest: &Ingest,
-    organisation: &OrganisationId,
-    body: &Bytes,
-) -> Result<Vec<Event>, Problem> {
-    let items = event::split(body).map_err(|fault| problem(&fault, None))?;
-    let many = body.trim_ascii_start().starts_with(b"[");
-    let now = Timestamp::from_millis(lifecycle::clock::now_ms());
-    items
-        .iter()
-        .enumerate()
-        .map(|(at, item)| {
-            Event::read(organisation, item, now, ingest.event_max_bytes)
-                .map_err(|fault| problem(&fault, many.then_some(at)))
-        })
+/// Returns the headers that say what a request holds.
+fn headers(map: &HeaderMap) -> Headers<'_> {
+    map.iter()
+        .map(|(name, value)| (name.as_str(), value.as_bytes()))
         .collect()
 }
 
-/// Publishes every event, then waits for every `PubAck`.
-async fn publish_all(
-    ingest: &Ingest,
-    events: Vec<Event>,
-    trace: &TraceHeaders,
-) -> Result<Vec<AcceptedEvent>, publisher::Error> {
-    let mut sent = Vec::with_capacity(events.len());
-    for event in events {
-        let mut headers = jetstream::HeaderMap::new();
-        trace.write(&mut headers);
-        let stored = ingest
-            .publisher
-            .send(Outgoing {
-                subject: ingest.broker.names.event(&event.organisation, &event.name),
-                message_id: format!("{}:{}", event.organisation, event.id),
-                headers,
-                payload: event.body,
-            })
-            .await?;
-        sent.push(async move {
-            let stored = stored.await?;
-            Ok(AcceptedEvent {
-                id: event.id.to_string(),
-                deduplicated: stored.duplicate,
-            })
-        });
-    }
-    try_join_all(sent).await
-}
-
-/// Returns the producer's trace context, or the root of a new trace.
-fn trace(headers: &HeaderMap) -> TraceHeaders {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    match text("traceparent").filter(|parent| TraceParent::parse(parent).is_some()) {
-        Some(parent) => TraceHeaders::new(Some(parent), text("tracestate")),
-        None => {
-            let root = TraceParent::root(lifecycle::entropy::bytes(), lifecycle::entropy::bytes());
-            TraceHeaders::new(Some(&root.to_string()), None)
-        }
-    }
-}
-
 /// Tells what is wrong with an event, and with which one.
-fn problem(fault: &Fault, item: Option<usize>) -> Problem {
-    let message = match (item, fault) {
-        (Some(at), Fault::Field { .. } | Fault::ForeignOrganisation) => format!("[{at}].{fault}"),
+fn problem(at: Option<usize>, fault: &Fault) -> Problem {
+    let message = match (at, fault) {
+        (_, Fault::UnknownFormat) => fault.to_string(),
+        (Some(at), Fault::Field { .. } | Fault::ForeignOrganisation | Fault::CloudEvent) => {
+            format!("[{at}].{fault}")
+        }
         (Some(at), Fault::TooLarge { .. } | Fault::NotAnObject(_)) => format!("[{at}]: {fault}"),
-        (None, Fault::Field { .. } | Fault::ForeignOrganisation) => fault.to_string(),
+        (None, Fault::Field { .. } | Fault::ForeignOrganisation | Fault::CloudEvent) => {
+            fault.to_string()
+        }
         (None, Fault::TooLarge { .. } | Fault::NotAnObject(_)) => format!("body: {fault}"),
     };
     match fault {
         Fault::TooLarge { .. } => Problem::payload_too_large(OPERATION, message),
         Fault::ForeignOrganisation => Problem::forbidden(OPERATION, message),
-        Fault::NotAnObject(_) | Fault::Field { .. } => Problem::bad_request(OPERATION, message),
+        Fault::UnknownFormat => Problem::unsupported_media_type(OPERATION, message),
+        Fault::NotAnObject(_) | Fault::Field { .. } | Fault::CloudEvent => {
+            Problem::bad_request(OPERATION, message)
+        }
     }
 }
 
-/// Tells that the broker did not store an event. Some may be stored: repeating is safe.
-fn refused(error: publisher::Error) -> Problem {
-    match error {
-        publisher::Error::Unavailable(reason) => {
-            tracing::warn!(reason, "events not stored");
-            Problem::unavailable(
-                OPERATION,
-                "the broker did not store the events; repeat the request",
-            )
-        }
-        publisher::Error::Refused(reason) => {
-            tracing::error!(reason, "the broker refuses an event");
-            Problem::internal(OPERATION, &reason)
-        }
-        publisher::Error::TooLarge => {
-            Problem::payload_too_large(OPERATION, "an event is larger than the broker takes")
+impl From<Published> for AcceptedEvent {
+    fn from(published: Published) -> Self {
+        Self {
+            id: published.id,
+            deduplicated: published.deduplicated,
         }
     }
 }

@@ -3,15 +3,17 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use attempt_store::{ArchivedEvent, AttemptStore};
+use catalogue::{Catalogue, Met, Refusal};
 use domain::{
     batch::Limits,
     event::{Event, stored_max_bytes},
-    name::OrganisationId,
 };
 use jetstream::{
     Broker,
     batcher::{self, Batcher},
-    consumer::{Delivery, Settlement},
+    consumer::{Delivery, NEWER_PAUSE, Settlement},
+    presence::Lease,
+    wire::event,
 };
 
 use crate::{
@@ -26,10 +28,21 @@ const LIMITS: Limits = Limits {
     age: Duration::from_millis(50),
 };
 
+/// How long an event waits while what is held of the catalogue may be out of date.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Knows which events pass: those that fan-out rejects are not archived, so that no replay finds them.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    pub(crate) catalogue: Arc<Catalogue>,
+    pub(crate) lease: Lease,
+}
+
 /// Takes events.
 #[derive(Debug)]
 pub(crate) struct Archive {
     broker: Broker,
+    admission: Admission,
     batcher: Batcher<ArchivedEvent>,
 }
 
@@ -39,6 +52,7 @@ pub(crate) fn start(
     broker: &Broker,
     patience: &Patience,
     instruments: &Arc<Instruments>,
+    admission: Admission,
 ) -> (Archive, impl Future<Output = ()> + use<>) {
     let (batcher, batches) = batcher::new(LIMITS);
     let (store, patience, instruments) = (store.clone(), patience.clone(), Arc::clone(instruments));
@@ -58,6 +72,7 @@ pub(crate) fn start(
     (
         Archive {
             broker: broker.clone(),
+            admission,
             batcher,
         },
         writing,
@@ -67,31 +82,41 @@ pub(crate) fn start(
 impl Archive {
     /// Handles one message of the events stream. What is no event is fan-out's to reject.
     pub(crate) async fn handle(&self, delivery: Delivery) -> Settlement {
-        let Some(event) = self.read(&delivery) else {
+        let limit = stored_max_bytes(self.broker.payload_limit());
+        let Ok(mut event) = event::read(&self.broker.names, &delivery, limit) else {
             return Settlement::Ack;
         };
+        let admitted = (self.admission.catalogue).admit(&mut event, Met::from(&delivery));
+        // Looked at after the catalogue: what was read while the lease holds was current.
+        if !self.admission.lease.holds() {
+            return Settlement::NakAfter(PAUSE);
+        }
+        match admitted {
+            Ok(()) => self.store(archived(event, &delivery)).await,
+            Err(Refusal::Fault(_)) => Settlement::Ack,
+            Err(Refusal::Unreadable) => Settlement::NakAfter(NEWER_PAUSE),
+        }
+    }
+
+    async fn store(&self, event: ArchivedEvent) -> Settlement {
         let bytes = event.body.len();
         match self.batcher.store(event, bytes).await {
             Ok(()) => Settlement::Ack,
             Err(batcher::Dropped) => Settlement::NakAfter(Duration::ZERO),
         }
     }
+}
 
-    fn read(&self, delivery: &Delivery) -> Option<ArchivedEvent> {
-        let (organisation, name) = self.broker.names.parse_event(&delivery.subject)?;
-        let organisation: OrganisationId = organisation.parse().ok()?;
-        let limit = stored_max_bytes(self.broker.payload_limit());
-        let event =
-            Event::read(&organisation, &delivery.payload, delivery.stored_at, limit).ok()?;
-        (event.name.as_str() == name).then(|| ArchivedEvent {
-            hash: event.body_hash(),
-            organisation: event.organisation,
-            id: event.id,
-            name: event.name,
-            category: event.category,
-            source_id: event.source_id,
-            body: event.body,
-            accepted_at: delivery.stored_at,
-        })
+fn archived(event: Event, delivery: &Delivery) -> ArchivedEvent {
+    ArchivedEvent {
+        hash: event.body_hash(),
+        organisation: event.organisation,
+        id: event.id,
+        name: event.name,
+        category: event.category,
+        source_id: event.source_id,
+        body: event.body,
+        content: event.content,
+        accepted_at: delivery.stored_at,
     }
 }

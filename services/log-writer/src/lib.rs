@@ -7,13 +7,13 @@ mod archive;
 mod config;
 mod metrics;
 mod records;
+mod retention;
 mod writing;
 
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use attempt_store::AttemptStore;
-use domain::time::Timestamp;
 use http_api::host::Parts;
 use jetstream::{
     Broker,
@@ -23,22 +23,28 @@ use jetstream::{
 use lifecycle::Shutdown;
 
 pub use crate::config::{Config, Settings};
-use crate::{archive::Archive, metrics::Instruments, records::Records, writing::Patience};
+use crate::{
+    archive::{Admission, Archive},
+    metrics::Instruments,
+    records::Records,
+    writing::Patience,
+};
 
-/// The name of the service in logs and metrics.
+/// The name of the service in logs, heartbeats and metrics.
 pub const SERVICE: &str = "log-writer";
 
 /// How many messages with batches of records may be under way.
 const RECORD_PLACES: usize = 64;
 /// How many events may be under way into the archive.
 const ARCHIVE_PLACES: usize = 4_096;
-/// How often expired days are dropped.
-const EXPIRE_EVERY: Duration = Duration::from_secs(3_600);
 /// How often the store is asked whether it is there.
 const PING_EVERY: Duration = Duration::from_secs(2);
 
 /// Starts the service's tasks on `shutdown`.
-pub fn start(settings: &Settings, store: &AttemptStore, parts: &Parts) {
+///
+/// # Errors
+/// When a bucket of the broker can't be opened.
+pub async fn start(settings: &Settings, store: &AttemptStore, parts: &Parts) -> anyhow::Result<()> {
     let Parts {
         broker,
         shutdown,
@@ -46,22 +52,23 @@ pub fn start(settings: &Settings, store: &AttemptStore, parts: &Parts) {
         metrics,
     } = parts;
     let instruments = Arc::new(Instruments::new(metrics));
-    let expiring = expire(store.clone(), settings.retention, shutdown);
-    shutdown.spawn_infallible("retention", expiring);
+    let days = retention::days(store, settings.retention, parts);
+    shutdown.spawn_infallible("retention of days", days);
+    let bodies = retention::bodies(store, parts);
+    shutdown.spawn_infallible("retention of bodies", bodies);
     let patience = Patience::new(shutdown.draining());
     shutdown.spawn_work(readiness.follow("store", patience.reachable()));
     shutdown.spawn_infallible(
         "store watch",
         watch_store(store.clone(), patience.clone(), shutdown),
     );
-    let pull =
-        |durable, places| parts.pull(durable, places, Gate::default().and(patience.reachable()));
+    let gate = Gate::default().and(patience.reachable());
 
     let (records, writing) = records::start(store, broker, &patience, &instruments);
     shutdown.spawn_infallible("records writer", writing);
     let records = Arc::new(records);
     spawn(
-        pull(Durable::LogWriter, RECORD_PLACES),
+        parts.pull(Durable::LogWriter, RECORD_PLACES, gate.clone()),
         broker,
         shutdown,
         move |delivery| {
@@ -70,11 +77,30 @@ pub fn start(settings: &Settings, store: &AttemptStore, parts: &Parts) {
         },
     );
 
-    let (archive, writing) = archive::start(store, broker, &patience, &instruments);
+    start_archive(store, parts, &patience, (gate, instruments)).await
+}
+
+/// Starts what takes events into the archive.
+async fn start_archive(
+    store: &AttemptStore,
+    parts: &Parts,
+    patience: &Patience,
+    (gate, instruments): (Gate, Arc<Instruments>),
+) -> anyhow::Result<()> {
+    let (broker, shutdown) = (&parts.broker, &parts.shutdown);
+    let (catalogue, followed, following) = catalogue::follow(broker, shutdown.draining())
+        .await
+        .context("open the bucket of event types")?;
+    shutdown.spawn_infallible("event types watch", following);
+    let presence = parts.presence(SERVICE).await?.event_types(followed);
+    let lease = parts.keep_present("event types", presence);
+    let gate = gate.under(lease.clone());
+    let admission = Admission { catalogue, lease };
+    let (archive, writing) = archive::start(store, broker, patience, &instruments, admission);
     shutdown.spawn_infallible("archive writer", writing);
     let archive = Arc::new(archive);
     spawn(
-        pull(Durable::EventArchive, ARCHIVE_PLACES),
+        parts.pull(Durable::EventArchive, ARCHIVE_PLACES, gate),
         broker,
         shutdown,
         move |delivery| {
@@ -82,6 +108,7 @@ pub fn start(settings: &Settings, store: &AttemptStore, parts: &Parts) {
             async move { Archive::handle(&archive, delivery).await }
         },
     );
+    Ok(())
 }
 
 /// Spawns a pull loop.
@@ -94,29 +121,6 @@ where
     shutdown.spawn(name, async move {
         pull.run(&broker, handler).await.context("pull")
     });
-}
-
-/// Drops the days that are older than the retention, every hour until the drain.
-fn expire(
-    store: AttemptStore,
-    retention: Duration,
-    shutdown: &Shutdown,
-) -> impl Future<Output = ()> + use<> {
-    let draining = shutdown.draining();
-    async move {
-        while !draining.is_cancelled() {
-            let now = Timestamp::from_millis(lifecycle::clock::now_ms());
-            match store.drop_expired(now, retention).await {
-                Ok(0) => {}
-                Ok(days) => tracing::info!(days, "dropped expired days from the attempt store"),
-                Err(error) => tracing::warn!(error = %error, "expired days were not dropped"),
-            }
-            tokio::select! {
-                () = draining.cancelled() => {}
-                () = tokio::time::sleep(EXPIRE_EVERY) => {}
-            }
-        }
-    }
 }
 
 /// Asks the store whether it is there, until the drain.

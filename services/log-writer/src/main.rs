@@ -24,7 +24,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         let store = AttemptStore::open(config.store_url.expose(), Options::default())
             .await
             .context("open the attempt store")?;
-        log_writer::start(&config.settings, &store, &parts);
+        log_writer::start(&config.settings, &store, &parts).await?;
         Ok(Router::new())
     })
     .await

@@ -128,6 +128,7 @@ impl Records {
             subject: &delivery.subject,
             reason,
             message_id: format!("attempts:{}:{at}", delivery.sequence),
+            headers: None,
             payload,
         };
         let message = rejection(&self.broker.names, rejected, self.broker.payload_limit());

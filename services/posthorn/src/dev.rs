@@ -71,17 +71,20 @@ async fn serve(mut config: DevConfig, arguments: Arguments) -> anyhow::Result<()
             limits: config.delivery,
             keyring: Arc::clone(&keyring),
             destinations: Arc::clone(&config.destinations),
+            egress: config.egress.clone(),
         };
         // On the heap: all five together would make one very large future.
         Box::pin(delivery::start(&delivery, &parts)).await?;
-        log_writer::start(&config.log_writer, &store, &parts);
+        log_writer::start(&config.log_writer, &store, &parts).await?;
         let admin = admin::Settings {
             operator_token: operator_token.clone(),
             keyring: Arc::clone(&keyring),
             destinations: Arc::clone(&config.destinations),
+            resolves_names: config.egress.dns_servers.is_empty(),
+            rates: config.api_rates,
         };
         let admin = Box::pin(admin::start(&admin, store, &parts)).await?;
-        let ingest = ingest::start(&parts).await?;
+        let ingest = ingest::start(&config.ingest, &parts).await?;
         let announced = announce(parts.readiness.clone(), data.clone(), ready);
         parts.shutdown.spawn_work(announced);
         Ok(admin.merge(ingest))

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod dev;
+mod secrets;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -21,10 +22,14 @@ struct Cli {
 enum Command {
     /// Runs everything in one process: for development and small installations.
     Dev(dev::Arguments),
+    /// Keeps the secrets at rest.
+    #[command(subcommand)]
+    Secrets(secrets::Command),
 }
 
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Dev(arguments) => dev::main(arguments),
+        Command::Secrets(command) => secrets::main(command),
     }
 }

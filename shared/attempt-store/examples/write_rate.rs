@@ -22,6 +22,7 @@ use attempt_store::{ArchivedEvent, AttemptStore, Filter, Options, Page, Position
 use bytes::Bytes;
 use domain::{
     attempt::{AttemptRecord, Trigger},
+    content::Content,
     event::BodyHash,
     name::{EventId, JobId, Name},
     time::Timestamp,
@@ -259,6 +260,7 @@ fn events(records: &[AttemptRecord]) -> Vec<ArchivedEvent> {
         name: record.event_sub_category.clone(),
         category: record.event_category.clone(),
         source_id: None,
+        content: Content::default(),
         body: body(n),
         accepted_at: record.created_at,
     };

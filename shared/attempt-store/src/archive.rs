@@ -15,7 +15,7 @@ use domain::{
 use crate::{
     error::ReadError,
     page::PAGE_BODY_BYTES,
-    record::{ArchivedEvent, BodyKey, body_hash, name},
+    record::{ArchivedEvent, BodyKey, body_hash, content, name},
     store::{AttemptStore, Engine},
 };
 
@@ -57,6 +57,8 @@ pub struct InvalidPosition;
 pub struct ArchivePage {
     /// The events. One that was accepted again on a later day comes again.
     pub events: Vec<ArchivedEvent>,
+    /// Where events lie whose bodies have expired before the rest of them.
+    pub expired: Vec<ArchivePosition>,
     /// Where the next page begins; `None` if this is the last.
     pub next: Option<ArchivePosition>,
 }
@@ -70,7 +72,9 @@ pub(crate) struct ArchivedRow {
     event_name: String,
     event_category: Option<String>,
     source_id: Option<String>,
+    content: Option<String>,
     body_bytes: i64,
+    expired: bool,
 }
 
 impl AttemptStore {
@@ -100,8 +104,13 @@ impl AttemptStore {
             Some(last) => Some(last.position()?),
             None => None,
         };
-        let events = self.with_bodies(organisation, rows).await?;
-        Ok(ArchivePage { events, next })
+        let (expired, kept): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.expired);
+        let expired = expired.iter().map(ArchivedRow::position);
+        Ok(ArchivePage {
+            expired: expired.collect::<Result<_, _>>()?,
+            events: self.with_bodies(organisation, kept).await?,
+            next,
+        })
     }
 
     /// Counts an organisation's events in a range, up to [`ARCHIVE_COUNT_LIMIT`].
@@ -150,10 +159,7 @@ impl AttemptStore {
             .iter()
             .map(|row| row.key(organisation))
             .collect::<Result<_, _>>()?;
-        let bodies = match self.engine() {
-            Engine::Postgres(store) => store.bodies(&keys).await?,
-            Engine::Sqlite(store) => store.bodies(&keys).await?,
-        };
+        let bodies = self.engine().bodies(&keys).await?;
         let mut events = Vec::with_capacity(rows.len());
         for row in rows {
             events.extend(row.event(organisation, &bodies)?);
@@ -209,6 +215,7 @@ impl ArchivedRow {
             category: self.event_category,
             source_id: self.source_id,
             body,
+            content: content(self.content.as_deref())?,
             accepted_at: Timestamp::from_millis(self.accepted_at),
         }))
     }
@@ -298,7 +305,9 @@ mod tests {
             event_name: "a".to_owned(),
             event_category: None,
             source_id: None,
+            content: None,
             body_bytes,
+            expired: false,
         }
     }
 }

@@ -16,13 +16,15 @@ use domain::{
 
 use crate::{
     delivery::{DeliveryDetail, DeliveryFilter, DeliveryPage, History},
-    entry::Table,
+    entry::{HeadRow, Table},
     error::ReadError,
-    filter::Cursor,
+    filter::{Cursor, Filter, Order},
     store::{AttemptStore, Engine},
 };
 use range::JobRange;
-use walk::{Filling, Heads, JOBS_AT_ONCE, STEP};
+use walk::{Filling, Heads, STEP};
+
+pub(crate) use walk::JOBS_AT_ONCE;
 
 /// How many steps one page takes at most; then it ends short, with a cursor.
 const STEPS: usize = 10;
@@ -33,7 +35,7 @@ impl AttemptStore {
     /// Reads a page of deliveries behind a cursor, the newest first; `limit` is brought into 1 to
     /// [`PAGE_LIMIT`](crate::PAGE_LIMIT).
     ///
-    /// A page looks at five thousand records of each kind at most. If what is asked for is rare it may be
+    /// A page looks at five thousand records of each kind at most that jobs may begin with. If what is asked for is rare it may be
     /// short or empty, and its cursor leads on.
     ///
     /// # Errors
@@ -179,7 +181,7 @@ impl AttemptStore {
     }
 
     /// Returns what is known of the jobs in the ranges, in order of their ids.
-    async fn histories(
+    pub(crate) async fn histories(
         &self,
         organisation: &OrganisationId,
         ranges: &BTreeSet<JobRange>,
@@ -200,7 +202,7 @@ impl AttemptStore {
     }
 
     /// Returns the next records of either table that jobs may begin with.
-    async fn heads(
+    pub(crate) async fn heads(
         &self,
         filter: &DeliveryFilter,
         after: Option<&Cursor>,
@@ -212,12 +214,26 @@ impl AttemptStore {
         ];
         for (table, filter) in tables {
             let Some(filter) = filter else { continue };
-            let rows = match self.engine() {
-                Engine::Postgres(store) => store.heads(table, &filter, after, STEP).await?,
-                Engine::Sqlite(store) => store.heads(table, &filter, after, STEP).await?,
-            };
-            heads.add(rows);
+            let order = Order::NewestFirst;
+            let sight = self.sight(table, &filter, (order, after)).await?;
+            let filter = filter.within(order, sight);
+            let rows = self.read_heads(table, &filter, after, STEP).await?;
+            heads.add(rows, sight.map(|sight| Cursor::behind(order, sight)));
         }
         Ok(heads.sorted())
+    }
+
+    /// Reads some records of a table, the newest first.
+    pub(crate) async fn read_heads(
+        &self,
+        table: Table,
+        filter: &Filter,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Vec<HeadRow>, ReadError> {
+        match self.engine() {
+            Engine::Postgres(store) => store.heads(table, filter, after, limit).await,
+            Engine::Sqlite(store) => store.heads(table, filter, after, limit).await,
+        }
     }
 }

@@ -15,11 +15,14 @@ pub const PAGE_LIMIT: u32 = 100;
 /// Up to how many records are counted: [`AttemptPage::total_count`](crate::AttemptPage) is exact below it,
 /// and means "this many or more" at it, so that a count costs milliseconds however long the log is.
 pub const COUNT_LIMIT: u64 = 10_000;
+/// How many records are looked at for a page, and for its count, where an index finds records that the filter
+/// then passes over. A page that ends there is short or empty, and its cursor leads on.
+pub const LOOK_LIMIT: u64 = 50_000;
 
 /// Which attempts are asked for: those that satisfy everything that is set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// The organisation. `None` reads all organisations, which only an operator may.
+    /// The organisation. `None` reads all organisations, which no index serves: for tests and small stores.
     pub organisation: Option<OrganisationId>,
     /// The event's name.
     pub event_name: Option<EventName>,
@@ -58,7 +61,7 @@ pub enum Position {
     /// Behind that many records. Records that arrive meanwhile shift it, and whoever counts pages passes by
     /// what a short page left out; a cursor does not have these flaws.
     Skip(u64),
-    /// Behind the record that ended the page before.
+    /// Behind the place where the page before ended.
     Cursor(Cursor),
 }
 
@@ -71,7 +74,11 @@ pub enum Order {
     OldestFirst,
 }
 
-/// The place of one record in the order of all.
+/// A place in the order of all records.
+///
+/// It is that of one record or, with an empty id, the one before all records of a millisecond. Where records lie
+/// never changes, so a walk by cursors meets each that was there when it began exactly once, whatever arrives
+/// meanwhile.
 ///
 /// Its text is opaque to clients: it is printed by [`Display`](fmt::Display) and read by [`Cursor::parse`].
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,7 +92,45 @@ pub struct Cursor {
 #[error("must be a nextCursor from an earlier answer")]
 pub struct InvalidCursor;
 
+impl Filter {
+    /// Returns the filter of what lies on this side of a time, the record at that time included.
+    pub(crate) fn within(&self, order: Order, bound: Option<Timestamp>) -> Self {
+        let Some(bound) = bound else {
+            return self.clone();
+        };
+        match order {
+            Order::NewestFirst => Self {
+                from: Some(self.from.map_or(bound, |from| from.max(bound))),
+                ..self.clone()
+            },
+            Order::OldestFirst => Self {
+                to: Some(self.to.map_or(bound, |to| to.min(bound))),
+                ..self.clone()
+            },
+        }
+    }
+}
+
 impl Cursor {
+    /// Returns the place before all records of a millisecond.
+    #[must_use]
+    pub fn before(time: Timestamp) -> Self {
+        Self {
+            created_at: time,
+            id: String::new(),
+        }
+    }
+
+    /// Returns the place behind all records up to a time, that time included, in the given order.
+    pub(crate) fn behind(order: Order, time: Timestamp) -> Self {
+        match order {
+            Order::NewestFirst => Self::before(time),
+            Order::OldestFirst => {
+                Self::before(Timestamp::from_millis(time.millis().saturating_add(1)))
+            }
+        }
+    }
+
     /// Returns the place of a record.
     pub(crate) fn of(record: &AttemptRecord) -> Self {
         Self {
@@ -101,7 +146,7 @@ impl Cursor {
     pub fn parse(text: &str) -> Result<Self, InvalidCursor> {
         let (millis, id) = text.split_once('.').ok_or(InvalidCursor)?;
         let digits = !millis.is_empty() && millis.bytes().all(|b| b.is_ascii_hexdigit());
-        if !digits || id.is_empty() || id.len() > RECORD_ID_MAX_BYTES || id.contains('\0') {
+        if !digits || id.len() > RECORD_ID_MAX_BYTES || id.contains('\0') {
             return Err(InvalidCursor);
         }
         let millis = i64::from_str_radix(millis, 16).map_err(|_error| InvalidCursor)?;
@@ -141,7 +186,7 @@ impl Default for Page {
 mod tests {
     use domain::time::Timestamp;
 
-    use super::Cursor;
+    use super::{Cursor, Filter, Order};
 
     #[test]
     fn a_cursor_parses_what_it_prints() {
@@ -155,6 +200,32 @@ mod tests {
             "19cebddc30e.019cec05f30e7d0a8f6e3c2b1a000001"
         );
         assert_eq!(Cursor::parse(&cursor.to_string()), Ok(cursor));
+        let between = Cursor::before(Timestamp::from_millis(1));
+        assert_eq!(Cursor::parse("1."), Ok(between));
+    }
+
+    #[test]
+    fn what_was_looked_at_ends_where_the_next_page_begins() {
+        let bound = Timestamp::from_millis(5);
+        let record = |millis, id: &str| Cursor {
+            created_at: Timestamp::from_millis(millis),
+            id: id.to_owned(),
+        };
+
+        let newest = Cursor::behind(Order::NewestFirst, bound);
+        assert!(record(4, "z") < newest && newest < record(5, "a"));
+        let oldest = Cursor::behind(Order::OldestFirst, bound);
+        assert!(record(5, "z") < oldest && oldest < record(6, "a"));
+
+        let all = Filter::default();
+        assert_eq!(all.within(Order::NewestFirst, None), all);
+        let narrow = Filter {
+            from: Some(Timestamp::from_millis(9)),
+            ..Filter::default()
+        };
+        assert_eq!(narrow.within(Order::NewestFirst, Some(bound)), narrow);
+        let to = narrow.within(Order::OldestFirst, Some(bound)).to;
+        assert_eq!(to, Some(bound));
     }
 
     #[test]
@@ -162,7 +233,6 @@ mod tests {
         for text in [
             "",
             ".",
-            "1.",
             ".a",
             "+1.a",
             "xyz.a",

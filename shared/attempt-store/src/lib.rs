@@ -14,10 +14,13 @@
 //! - Days are UTC days. Retention works by whole days, so a record lives up to a day longer than asked.
 
 mod archive;
+mod attempts;
+mod bodies;
 mod day;
 mod deliveries;
 mod delivery;
 mod entry;
+mod erasure;
 mod error;
 mod filter;
 mod page;
@@ -25,15 +28,22 @@ mod postgres;
 mod record;
 mod select;
 mod sqlite;
+mod statistics;
 mod store;
 
 pub use archive::{
     ARCHIVE_COUNT_LIMIT, ARCHIVE_LIMIT, ArchivePage, ArchivePosition, ArchiveRange, InvalidPosition,
 };
+pub use attempts::Plan;
+pub use bodies::ExpiredBodies;
 pub use delivery::{Delivery, DeliveryDetail, DeliveryFilter, DeliveryPage};
 pub use entry::{Attempted, Happening, TimelineEntry};
+pub use erasure::{Erased, ErasedEvent};
 pub use error::{Cause, OpenError, ReadError, WriteError};
-pub use filter::{COUNT_LIMIT, Cursor, Filter, InvalidCursor, Order, PAGE_LIMIT, Page, Position};
+pub use filter::{
+    COUNT_LIMIT, Cursor, Filter, InvalidCursor, LOOK_LIMIT, Order, PAGE_LIMIT, Page, Position,
+};
 pub use page::{AttemptPage, PAGE_BODY_BYTES};
 pub use record::{ArchivedEvent, RECORD_ID_MAX_BYTES, StoredAttempt};
+pub use statistics::{LastTimes, Waiting};
 pub use store::{AttemptStore, Options, Refusal, Refused, Written};

@@ -6,10 +6,10 @@
 use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
-use domain::attempt::AttemptRecord;
+use domain::time::Timestamp;
 
 use crate::{
-    filter::{Cursor, Page},
+    filter::{Cursor, Order, Page},
     record::{BodyKey, StoredAttempt, body_key},
     select::page_size,
 };
@@ -22,29 +22,56 @@ pub const PAGE_BODY_BYTES: u64 = 8 * 1024 * 1024;
 /// One page of records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttemptPage {
-    /// How many records satisfy the filter, counted up to [`COUNT_LIMIT`](crate::COUNT_LIMIT).
+    /// How many records satisfy the filter, counted up to [`COUNT_LIMIT`](crate::COUNT_LIMIT), and among the first
+    /// [`LOOK_LIMIT`](crate::LOOK_LIMIT) in the page's order where records are passed over.
     pub total_count: u64,
-    /// The records of this page: fewer than asked for if these are the last, or if their bodies are large.
+    /// Whether these are all.
+    pub is_total_exact: bool,
+    /// The records of this page: fewer than asked for if these are the last, if their bodies are large, or if what
+    /// is asked for is rare.
     pub records: Vec<StoredAttempt>,
     /// Where the next page begins; `None` if this is the last, however many records it has.
     pub next_cursor: Option<Cursor>,
 }
 
+impl AttemptPage {
+    /// Returns the place behind this page, from which on new records are found later; `None` while nothing is there.
+    #[must_use]
+    pub fn end(&self, page: &Page) -> Option<Cursor> {
+        let last = self.records.last().map(|it| Cursor::of(&it.record));
+        last.or_else(|| page.after.cursor().cloned())
+    }
+}
+
+/// How many records satisfy a filter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Total {
+    pub(crate) count: u64,
+    pub(crate) is_exact: bool,
+}
+
 /// A page whose bodies are still to be read.
 #[derive(Debug)]
 pub(crate) struct Draft {
-    total_count: u64,
-    records: Vec<AttemptRecord>,
+    order: Order,
+    /// Up to where records were looked at; `None` if that is the end.
+    sight: Option<Timestamp>,
+    records: Vec<StoredAttempt>,
     more: bool,
 }
 
 impl Draft {
     /// Takes the records that were found; there may be one more than the page holds.
-    pub(crate) fn new(page: &Page, total: i64, mut records: Vec<AttemptRecord>) -> Self {
+    pub(crate) fn new(
+        page: &Page,
+        sight: Option<Timestamp>,
+        mut records: Vec<StoredAttempt>,
+    ) -> Self {
         let more = records.len() > page_size(page);
         records.truncate(page_size(page));
         Self {
-            total_count: u64::try_from(total).unwrap_or_default(),
+            order: page.order,
+            sight,
             records,
             more,
         }
@@ -52,7 +79,7 @@ impl Draft {
 
     /// Returns what the bodies of all records are found by.
     pub(crate) fn keys(&self) -> HashSet<BodyKey> {
-        self.records.iter().map(body_key).collect()
+        self.records.iter().map(|it| body_key(&it.record)).collect()
     }
 
     /// Ends the page where its bodies exceed the budget, and returns what is to be read.
@@ -61,8 +88,9 @@ impl Draft {
     /// nobody has counted it.
     pub(crate) fn cut(&mut self, lengths: &HashMap<BodyKey, i64>) -> HashSet<BodyKey> {
         let mut bytes = 0_u64;
-        let exceeds = |record: &AttemptRecord| {
-            let length = lengths.get(&body_key(record)).copied().unwrap_or_default();
+        let exceeds = |it: &StoredAttempt| {
+            let length = lengths.get(&body_key(&it.record)).copied();
+            let length = length.unwrap_or_default();
             bytes = bytes.saturating_add(u64::try_from(length).unwrap_or_default());
             bytes > PAGE_BODY_BYTES
         };
@@ -77,14 +105,22 @@ impl Draft {
     }
 
     /// Puts the records and their bodies together.
-    pub(crate) fn complete(self, bodies: &HashMap<BodyKey, Bytes>) -> AttemptPage {
-        let next_cursor = self.records.last().filter(|_| self.more).map(Cursor::of);
+    pub(crate) fn complete(
+        self,
+        total: Total,
+        bodies: &HashMap<BodyKey, Bytes>,
+        expired: &HashSet<BodyKey>,
+    ) -> AttemptPage {
+        let next_cursor = if self.more {
+            self.records.last().map(|it| Cursor::of(&it.record))
+        } else {
+            self.sight.map(|sight| Cursor::behind(self.order, sight))
+        };
         let records = self.records.into_iter();
         AttemptPage {
-            total_count: self.total_count,
-            records: records
-                .map(|record| StoredAttempt::new(record, bodies))
-                .collect(),
+            total_count: total.count,
+            is_total_exact: total.is_exact,
+            records: records.map(|it| it.with_body(bodies, expired)).collect(),
             next_cursor,
         }
     }

@@ -1,10 +1,14 @@
 //! What is stored and read, and its translation to and from columns.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+};
 
 use bytes::Bytes;
 use domain::{
     attempt::{AttemptRecord, BodyEncoding, Trigger},
+    content::Content,
     event::BodyHash,
     name::{EventId, EventName, Name, OrganisationId, Rule},
     outcome::ErrorKind,
@@ -23,7 +27,7 @@ pub struct ArchivedEvent {
     pub organisation: OrganisationId,
     /// The event's id.
     pub id: EventId,
-    /// The hash of `body`.
+    /// The hash of `body` and of the headers that travel with it.
     pub hash: BodyHash,
     /// The event's name.
     pub name: EventName,
@@ -33,6 +37,8 @@ pub struct ArchivedEvent {
     pub source_id: Option<String>,
     /// The bytes that receivers get.
     pub body: Bytes,
+    /// The headers that travel with them.
+    pub content: Content,
     /// When the broker took the event: the broker's own time, which is the same at every reading.
     pub accepted_at: Timestamp,
 }
@@ -44,15 +50,26 @@ pub struct StoredAttempt {
     pub record: AttemptRecord,
     /// The event's body; `None` while it is not archived, or once it has expired.
     pub request_body: Option<Bytes>,
+    /// Whether the event's body was archived, and has expired before the record.
+    pub is_request_body_expired: bool,
+    /// Whether the answer's body has expired before the record.
+    pub is_response_body_expired: bool,
+    /// When the event's content was erased, and with it all that was sent and answered; `None` if it was not.
+    pub erased_at: Option<Timestamp>,
 }
 
 impl StoredAttempt {
     /// Puts a record and its body together.
-    pub(crate) fn new(record: AttemptRecord, bodies: &HashMap<BodyKey, Bytes>) -> Self {
-        let request_body = bodies.get(&body_key(&record)).cloned();
+    pub(crate) fn with_body(
+        self,
+        bodies: &HashMap<BodyKey, Bytes>,
+        expired: &HashSet<BodyKey>,
+    ) -> Self {
+        let key = body_key(&self.record);
         Self {
-            record,
-            request_body,
+            request_body: bodies.get(&key).cloned(),
+            is_request_body_expired: expired.contains(&key),
+            ..self
         }
     }
 }
@@ -87,6 +104,7 @@ pub(crate) struct AttemptRow {
     duration_ms: i64,
     next_attempt_at: Option<i64>,
     trace_id: String,
+    response_body_expired: bool,
 }
 
 /// What is known about a body, its length or the body itself, and its key.
@@ -99,8 +117,19 @@ pub(crate) struct BodyRow<T> {
 }
 
 impl AttemptRow {
-    /// Reads the columns back.
-    pub(crate) fn record(self) -> Result<AttemptRecord, ReadError> {
+    /// Reads the columns back; the body is still to be read.
+    pub(crate) fn stored(self) -> Result<StoredAttempt, ReadError> {
+        let is_response_body_expired = self.response_body_expired;
+        Ok(StoredAttempt {
+            record: self.record()?,
+            request_body: None,
+            is_request_body_expired: false,
+            is_response_body_expired,
+            erased_at: None,
+        })
+    }
+
+    fn record(self) -> Result<AttemptRecord, ReadError> {
         Ok(AttemptRecord {
             webhook_config_id: name("endpoint_id", &self.endpoint_id)?,
             organisation_id: name("organisation_id", &self.organisation_id)?,
@@ -210,6 +239,17 @@ pub(crate) fn headers_json(headers: &[(String, String)]) -> String {
         reason = "pairs of strings always have a JSON form"
     )]
     serde_json::to_string(headers).expect("pairs of strings have a JSON form")
+}
+
+/// Returns the headers that travel with a body, as they are stored; `None` if there are none.
+pub(crate) fn content_json(content: &Content) -> Option<String> {
+    (!content.is_own()).then(|| headers_json(content.headers()))
+}
+
+/// Reads the headers that travel with a body back.
+pub(crate) fn content(text: Option<&str>) -> Result<Content, ReadError> {
+    let headers = text.map(|text| headers("content", text)).transpose()?;
+    Ok(Content::new(headers.unwrap_or_default()))
 }
 
 /// Returns the name of an encoding as it is stored.

@@ -1,5 +1,7 @@
 //! The text of the queries that both engines share.
 
+mod condition;
+
 use std::fmt::Write as _;
 
 use domain::{
@@ -11,8 +13,9 @@ use domain::{
 use crate::{
     archive::{ARCHIVE_COUNT_LIMIT, ArchivePosition, ArchiveRange},
     entry::Table,
-    filter::{COUNT_LIMIT, Cursor, Filter, Order, PAGE_LIMIT, Page, Position},
+    filter::{COUNT_LIMIT, Cursor, Filter, LOOK_LIMIT, Order, PAGE_LIMIT, Page, Position},
 };
+use condition::{Condition, Conditions};
 
 /// A value in a query, bound by the engine in its own type.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,21 +33,54 @@ pub(crate) struct Query {
     pub(crate) values: Vec<Value>,
 }
 
+/// Which engine a query is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    Postgres,
+    Sqlite,
+}
+
 /// Returns how many records a page holds.
 pub(crate) fn page_size(page: &Page) -> usize {
     usize::try_from(page.limit.clamp(1, PAGE_LIMIT)).unwrap_or(1)
 }
 
+/// Asks for the time of the record that lies [`LOOK_LIMIT`] records behind a place; `None` if every record that is
+/// found satisfies the filter, so that nothing is read in vain.
+///
+/// `time` is the engine's way to tell a time in milliseconds.
+pub(crate) fn sight(
+    (dialect, time): (Dialect, &str),
+    table: Table,
+    filter: &Filter,
+    (order, after): (Order, Option<&Cursor>),
+) -> Option<Query> {
+    let conditions = Conditions::new(table, filter);
+    if conditions.passing.is_empty() {
+        return None;
+    }
+    let source = source(dialect, table, filter);
+    let (table, direction) = (table.name(), direction(order));
+    let mut query = Query::new(format!("select {time} from {source}"));
+    let mut joint = query.all(conditions.finding);
+    if let Some(cursor) = after {
+        query.beyond(&mut joint, order, cursor);
+    }
+    query.push(&format!(
+        " order by {table}.created_at {direction} limit 1 offset "
+    ));
+    query.bind(Value::Number(i64::try_from(LOOK_LIMIT).unwrap_or(i64::MAX)));
+    Some(query)
+}
+
 /// Asks for a page of attempts and one more, which tells whether there is a next page.
-pub(crate) fn page(columns: &str, filter: &Filter, page: &Page) -> Query {
-    let mut query = Query::new(format!("select {columns} from attempts"));
-    let mut joint = query.filter(filter);
-    let (comparison, direction) = match page.order {
-        Order::NewestFirst => ("<", "desc"),
-        Order::OldestFirst => (">", "asc"),
-    };
+pub(crate) fn page((dialect, columns): (Dialect, &str), filter: &Filter, page: &Page) -> Query {
+    let source = source(dialect, Table::Attempts, filter);
+    let mut query = Query::new(format!("select {columns} from {source}"));
+    let mut joint = query.filter(Table::Attempts, filter);
+    let direction = direction(page.order);
     if let Position::Cursor(cursor) = &page.after {
-        query.beyond(&mut joint, comparison, cursor);
+        query.beyond(&mut joint, page.order, cursor);
     }
     // By the table's own column: the bare name is that of a value which is worked out from it, and by which
     // no index is ordered.
@@ -64,9 +100,11 @@ pub(crate) fn page(columns: &str, filter: &Filter, page: &Page) -> Query {
 }
 
 /// Asks how many attempts satisfy the filter, up to [`COUNT_LIMIT`].
-pub(crate) fn count(filter: &Filter) -> Query {
-    let mut query = Query::new("select count(*) from (select 1 as one from attempts".to_owned());
-    query.filter(filter);
+pub(crate) fn count(dialect: Dialect, filter: &Filter) -> Query {
+    let source = source(dialect, Table::Attempts, filter);
+    let text = format!("select count(*) from (select 1 as one from {source}");
+    let mut query = Query::new(text);
+    query.filter(Table::Attempts, filter);
     query.push(" limit ");
     query.bind(Value::Number(
         i64::try_from(COUNT_LIMIT).unwrap_or(i64::MAX),
@@ -87,16 +125,17 @@ pub(crate) fn one(columns: &str, organisation: &OrganisationId, id: &str) -> Que
 
 /// Asks for records that may be the first of their job, the newest first.
 pub(crate) fn heads(
-    columns: &str,
+    (dialect, columns): (Dialect, &str),
     table: Table,
     filter: &Filter,
     after: Option<&Cursor>,
     limit: usize,
 ) -> Query {
-    let mut query = Query::new(format!("select {columns} from {}", table.name()));
-    let mut joint = query.filter(filter);
+    let source = source(dialect, table, filter);
+    let mut query = Query::new(format!("select {columns} from {source}"));
+    let mut joint = query.filter(table, filter);
     if let Some(cursor) = after {
-        query.beyond(&mut joint, "<", cursor);
+        query.beyond(&mut joint, Order::NewestFirst, cursor);
     }
     query.push(&format!(
         " order by {}.created_at desc, id desc limit ",
@@ -164,8 +203,24 @@ pub(crate) fn one_archived(
     query.bind(Value::Text(event.as_str().to_owned()));
     query.push(" and body_hash = ");
     query.bind(Value::Bytes(hash.as_bytes().to_vec()));
-    query.push(" limit 1");
+    query.push(" and expired = false limit 1");
     query
+}
+
+/// Returns where records are read from. SQLite has no statistics unless somebody asks for them, so it is told by
+/// which index; PostgreSQL has them sooner or later, and takes no orders.
+fn source(dialect: Dialect, table: Table, filter: &Filter) -> String {
+    match (dialect, condition::index_name(table, filter)) {
+        (Dialect::Sqlite, Some(index)) => format!("{} indexed by {index}", table.name()),
+        (Dialect::Sqlite, None) | (Dialect::Postgres, _) => table.name().to_owned(),
+    }
+}
+
+fn direction(order: Order) -> &'static str {
+    match order {
+        Order::NewestFirst => "desc",
+        Order::OldestFirst => "asc",
+    }
 }
 
 /// The words between conditions: `where` once, then `and`.
@@ -199,7 +254,15 @@ impl Query {
         write!(self.text, "${}", self.values.len()).expect("a String takes all writes");
     }
 
-    fn beyond(&mut self, joint: &mut Joint, comparison: &str, cursor: &Cursor) {
+    fn beyond(&mut self, joint: &mut Joint, order: Order, cursor: &Cursor) {
+        let comparison = match order {
+            Order::NewestFirst => "<",
+            Order::OldestFirst => ">",
+        };
+        // The time alone too: by a comparison of rows no planner sees which days can be left out.
+        self.push(joint.next());
+        self.push(&format!("created_at {comparison}= "));
+        self.bind(Value::Time(cursor.created_at));
         self.push(joint.next());
         self.push("(created_at, id) ");
         self.push(comparison);
@@ -223,56 +286,23 @@ impl Query {
         }
     }
 
-    fn filter(&mut self, filter: &Filter) -> Joint {
+    fn filter(&mut self, table: Table, filter: &Filter) -> Joint {
+        let Conditions {
+            mut finding,
+            passing,
+        } = Conditions::new(table, filter);
+        finding.extend(passing);
+        self.all(finding)
+    }
+
+    fn all(&mut self, conditions: Vec<Condition>) -> Joint {
         let mut joint = Joint(false);
-        let text = |name: Option<&str>| name.map(|name| Value::Text(name.to_owned()));
-        let conditions = [
-            (
-                "organisation_id = ",
-                text(filter.organisation.as_ref().map(|n| n.as_str())),
-            ),
-            (
-                "endpoint_id = ",
-                text(filter.endpoint.as_ref().map(|n| n.as_str())),
-            ),
-            (
-                "event_id = ",
-                text(filter.event_id.as_ref().map(|n| n.as_str())),
-            ),
-            (
-                "event_name = ",
-                text(filter.event_name.as_ref().map(|n| n.as_str())),
-            ),
-            (
-                "response_status = ",
-                filter.response_status.map(|n| Value::Number(i64::from(n))),
-            ),
-            (
-                "attempt = ",
-                filter.attempt.map(|n| Value::Number(i64::from(n))),
-            ),
-            ("created_at >= ", filter.from.map(Value::Time)),
-            ("created_at <= ", filter.to.map(Value::Time)),
-        ];
-        for (condition, value) in conditions {
+        for Condition(text, value) in conditions {
+            self.push(joint.next());
+            self.push(text);
             if let Some(value) = value {
-                self.push(joint.next());
-                self.push(condition);
                 self.bind(value);
             }
-        }
-        // As a constant, because the index of failures is used only where the query's text implies its condition.
-        // A status that is no 2xx is a failure's, so looking for one need not pass by the successes.
-        let failed = filter
-            .response_status
-            .filter(|status| !(200..300).contains(status));
-        if let Some(success) = filter.success.or(failed.map(|_| false)) {
-            self.push(joint.next());
-            self.push(if success {
-                "success = true"
-            } else {
-                "success = false"
-            });
         }
         joint
     }
@@ -280,12 +310,16 @@ impl Query {
 
 #[cfg(test)]
 mod tests {
-    use super::{Value, count, page};
+    use super::{Dialect, Value, count, page};
     use crate::filter::{Cursor, Filter, Order, Page, Position};
 
     #[test]
     fn a_page_without_a_filter_reads_all() {
-        let query = page("id", &Filter::default(), &Page::default());
+        let query = page(
+            (Dialect::Sqlite, "id"),
+            &Filter::default(),
+            &Page::default(),
+        );
 
         assert_eq!(
             query.text,
@@ -308,17 +342,19 @@ mod tests {
             order: Order::OldestFirst,
         };
 
-        let query = page("id", &filter, &asked);
+        let query = page((Dialect::Sqlite, "id"), &filter, &asked);
 
         assert_eq!(
             query.text,
-            "select id from attempts where attempt = $1 and success = false \
-             and (created_at, id) > ($2, $3) order by attempts.created_at asc, id asc limit $4"
+            "select id from attempts where attempt + 0 = $1 and success is not true \
+             and created_at >= $2 and (created_at, id) > ($3, $4) \
+             order by attempts.created_at asc, id asc limit $5"
         );
         assert_eq!(
             query.values,
             [
                 Value::Number(2),
+                Value::Time(cursor.created_at),
                 Value::Time(cursor.created_at),
                 Value::Text("a".to_owned()),
                 Value::Number(101)
@@ -327,23 +363,9 @@ mod tests {
     }
 
     #[test]
-    fn a_status_of_failures_is_looked_for_among_failures() {
-        let text = |status| {
-            let filter = Filter {
-                response_status: Some(status),
-                ..Filter::default()
-            };
-            count(&filter).text
-        };
-
-        assert!(text(503).contains("response_status = $1 and success = false"));
-        assert!(!text(204).contains("success"));
-    }
-
-    #[test]
     fn a_count_is_bounded() {
         assert_eq!(
-            count(&Filter::default()).text,
+            count(Dialect::Sqlite, &Filter::default()).text,
             "select count(*) from (select 1 as one from attempts limit $1) as counted"
         );
     }

@@ -1,8 +1,11 @@
 //! The store in SQLite: one file, one writer, several readers.
 
+mod bodies;
+mod erasure;
 mod lookup;
 mod read;
 mod retention;
+mod samples;
 mod write;
 
 use std::{str::FromStr as _, time::Duration};
@@ -16,6 +19,12 @@ use crate::{
     error::{OpenError, ReadError, Verdict, verdict},
     store::Options,
 };
+pub(crate) use read::{COLUMNS, TIME};
+
+/// Every question names its index. With statistics, which somebody may have had made, SQLite would rather skip
+/// through that index than search it.
+const FORGET_STATISTICS: &str =
+    "drop table if exists sqlite_stat1; drop table if exists sqlite_stat4";
 
 /// The connections to one file.
 #[derive(Debug, Clone)]
@@ -81,6 +90,8 @@ fn tuned_for_writing(connect: SqliteConnectOptions) -> SqliteConnectOptions {
         .pragma("wal_autocheckpoint", "8192")
         // What undoes half a statement goes to memory instead of a file: fifty rows have few pages.
         .pragma("temp_store", "memory")
+        // What is deleted is overwritten: only deleting pays for it.
+        .pragma("secure_delete", "on")
 }
 
 /// Opens the writer. Changing a new file to write-ahead logging needs it for oneself, and SQLite does not wait
@@ -109,6 +120,9 @@ async fn migrate(writer: &SqlitePool) -> Result<(), OpenError> {
     migrator.set_ignore_missing(true);
     let mut transaction = writer.begin_with("begin immediate").await?;
     migrator.run_direct(None, &mut *transaction, false).await?;
+    sqlx::raw_sql(FORGET_STATISTICS)
+        .execute(&mut *transaction)
+        .await?;
     transaction.commit().await?;
     Ok(())
 }

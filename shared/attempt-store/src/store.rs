@@ -2,16 +2,13 @@
 
 use std::{ops::Range, time::Duration};
 
-use domain::{
-    attempt::AttemptRecord, job_state::StateRecord, name::OrganisationId, time::Timestamp,
-};
+use domain::{attempt::AttemptRecord, job_state::StateRecord, time::Timestamp};
 
 use crate::{
+    day::Day,
     error::{Cause, OpenError, ReadError, Verdict, WriteError, verdict},
-    filter::{Filter, Page},
-    page::AttemptPage,
     postgres::PostgresStore,
-    record::{ArchivedEvent, RECORD_ID_MAX_BYTES, StoredAttempt},
+    record::{ArchivedEvent, RECORD_ID_MAX_BYTES},
     sqlite::SqliteStore,
 };
 
@@ -94,7 +91,8 @@ impl AttemptStore {
         Ok(Self(engine))
     }
 
-    /// Stores attempts; those whose id is known stay as they are.
+    /// Stores attempts; those whose id is known stay as they are. What the answers to an erased event said is
+    /// left out.
     ///
     /// A thousand rows at a time (five thousand in SQLite) are one transaction. After an error some of these
     /// may be stored and some not; writing the same again completes it.
@@ -102,8 +100,12 @@ impl AttemptStore {
     /// # Errors
     /// [`WriteError`] if the database cannot be written to; a bad row is no error but a [`Refused`].
     pub async fn write(&self, attempts: &[AttemptRecord]) -> Result<Written, WriteError> {
+        let erased = self
+            .erased_among(attempts, |it| (&it.organisation_id, &it.event_id))
+            .await?;
+        let attempts = erased.without_content(attempts);
         let mut written = Written::default();
-        let mut rows = well_named(attempts, |it| &it.id, &mut written);
+        let mut rows = well_named(&attempts, |it| &it.id, &mut written);
         // In one order everywhere, so that writers of the same records cannot wait for each other in a circle.
         rows.sort_by(|(_, a), (_, b)| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
         let mut parts = Parts::of(&rows, self.rows_per_transaction(), |_| 0);
@@ -138,15 +140,21 @@ impl AttemptStore {
         Ok(written)
     }
 
-    /// Keeps the bodies of events: each organisation, event id and body hash once a day.
+    /// Keeps the bodies of events: each organisation, event id and body hash once a day. Those of an erased
+    /// event count as known.
     ///
     /// Transactions are as those of [`AttemptStore::write`], and hold 16 MiB of bodies at most.
     ///
     /// # Errors
     /// [`WriteError`] if the database cannot be written to; a bad row is no error but a [`Refused`].
     pub async fn archive(&self, events: &[ArchivedEvent]) -> Result<Written, WriteError> {
+        let erased = self
+            .erased_among(events, |it| (&it.organisation, &it.id))
+            .await?;
         let mut written = Written::default();
         let mut rows: Vec<_> = events.iter().enumerate().collect();
+        rows.retain(|(_, event)| !erased.hold(event));
+        written.known += u64::try_from(events.len() - rows.len()).unwrap_or_default();
         let key =
             |event: &ArchivedEvent| (event.organisation.clone(), event.id.clone(), event.hash);
         rows.sort_by_cached_key(|(_, event)| key(event));
@@ -161,38 +169,6 @@ impl AttemptStore {
         Ok(written)
     }
 
-    /// Reads a page of attempts, each with the body that was sent.
-    ///
-    /// The page ends early where its bodies would exceed [`PAGE_BODY_BYTES`](crate::PAGE_BODY_BYTES); its
-    /// cursor then leads on from there.
-    ///
-    /// # Errors
-    /// [`ReadError`].
-    pub async fn attempts(&self, filter: &Filter, page: &Page) -> Result<AttemptPage, ReadError> {
-        match &self.0 {
-            Engine::Postgres(store) => store.attempts(filter, page).await,
-            Engine::Sqlite(store) => store.attempts(filter, page).await,
-        }
-    }
-
-    /// Reads one attempt of an organisation.
-    ///
-    /// # Errors
-    /// [`ReadError`].
-    pub async fn attempt(
-        &self,
-        organisation: &OrganisationId,
-        id: &str,
-    ) -> Result<Option<StoredAttempt>, ReadError> {
-        if id.len() > RECORD_ID_MAX_BYTES || id.contains('\0') {
-            return Ok(None);
-        }
-        match &self.0 {
-            Engine::Postgres(store) => store.attempt(organisation, id).await,
-            Engine::Sqlite(store) => store.attempt(organisation, id).await,
-        }
-    }
-
     /// Drops the days of records and bodies that ended longer ago than `keep`, and returns how many.
     ///
     /// PostgreSQL drops partitions; SQLite deletes in pieces, between which other writes go on.
@@ -200,10 +176,13 @@ impl AttemptStore {
     /// # Errors
     /// [`WriteError`]; what was dropped before it stays dropped.
     pub async fn drop_expired(&self, now: Timestamp, keep: Duration) -> Result<u32, WriteError> {
-        match &self.0 {
-            Engine::Postgres(store) => store.drop_expired(now, keep).await,
-            Engine::Sqlite(store) => store.drop_expired(now, keep).await,
-        }
+        let dropped = match &self.0 {
+            Engine::Postgres(store) => store.drop_expired(now, keep).await?,
+            Engine::Sqlite(store) => store.drop_expired(now, keep).await?,
+        };
+        self.forget_erased(Day::first_kept(now, keep).start())
+            .await?;
+        Ok(dropped)
     }
 
     /// Returns whether the database answers.

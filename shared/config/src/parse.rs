@@ -11,6 +11,7 @@ use std::{
 };
 
 use ipnet::IpNet;
+use percent_encoding::percent_decode_str;
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
@@ -18,6 +19,9 @@ use crate::secret::Secret;
 
 #[cfg(test)]
 mod tests;
+
+/// The most name servers.
+const DNS_SERVERS_MAX: usize = 8;
 
 /// Why a text is refused, such as `must be true or false`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,6 +35,17 @@ pub struct EgressAllow {
     pub networks: Vec<IpNet>,
     /// Host names in lower case.
     pub hosts: Vec<String>,
+}
+
+/// An HTTP proxy.
+#[derive(Debug, Clone)]
+pub struct Proxy {
+    /// Its host: a name or an address, without brackets.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// What it knows us by: `user:password`.
+    pub credentials: Option<Secret>,
 }
 
 /// Takes any text of so many bytes.
@@ -246,6 +261,66 @@ pub fn egress_allow(text: &str) -> Result<EgressAllow, Invalid> {
         }
     }
     Ok(allow)
+}
+
+/// Takes addresses of name servers, the port being 53 unless given, separated by commas; may be empty.
+///
+/// # Errors
+/// Any part that is no address, and more than eight of them.
+pub fn dns_servers(text: &str) -> Result<Vec<SocketAddr>, Invalid> {
+    let server = |part: &str| {
+        let alone = part.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53));
+        alone.or_else(|_no_ip| part.parse::<SocketAddr>())
+    };
+    text.split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .map(server)
+        .collect::<Result<Vec<_>, _>>()
+        .ok()
+        .filter(|servers| servers.len() <= DNS_SERVERS_MAX)
+        .ok_or_else(|| {
+            must(format!(
+                "be up to {DNS_SERVERS_MAX} addresses such as 10.0.0.53 or 10.0.0.53:5353, separated by commas"
+            ))
+        })
+}
+
+/// Takes the URL of an HTTP proxy, `http://[user:password@]host:port`; none if it is empty.
+///
+/// # Errors
+/// Any other text. What is wrong is said without repeating any of it.
+pub fn proxy(secret: &Secret) -> Result<Option<Proxy>, Invalid> {
+    let text = secret.expose();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    proxy_of(text)
+        .map(Some)
+        .ok_or_else(|| must("be a URL such as http://user:password@proxy.example:3128"))
+}
+
+fn proxy_of(text: &str) -> Option<Proxy> {
+    let url = Url::parse(text).ok().filter(|url| url.scheme() == "http")?;
+    let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+    let host = url.host_str()?.trim_matches(['[', ']']).to_owned();
+    let decoded = |part: &str| {
+        let text = percent_decode_str(part).decode_utf8().ok()?.into_owned();
+        (!text.contains(char::is_control)).then_some(text)
+    };
+    let credentials = match (url.username(), url.password()) {
+        ("", None) => None,
+        (user, password) => {
+            let user = decoded(user).filter(|user| !user.contains(':'))?;
+            let password = decoded(password.unwrap_or_default())?;
+            Some(Secret::new(format!("{user}:{password}")))
+        }
+    };
+    is_bare.then_some(Proxy {
+        host,
+        port: url.port_or_known_default()?,
+        credentials,
+    })
 }
 
 fn is_host_name(text: &str) -> bool {

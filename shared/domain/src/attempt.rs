@@ -3,6 +3,7 @@
 //! A record is the wire form inside a batch on `ATTEMPTS` as well; its JSON is pinned by a snapshot.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{
     event::BodyHash,
@@ -17,7 +18,7 @@ pub const RESPONSE_BODY_KEPT_BYTES: usize = 20_000;
 pub const RESPONSE_HEADERS_KEPT_BYTES: usize = 16 * 1024;
 
 /// What caused an attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Trigger {
     /// The first attempt of a job.
@@ -61,7 +62,7 @@ impl Trigger {
 }
 
 /// How the kept part of a response's body is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum BodyEncoding {
     /// As text.

@@ -3,20 +3,27 @@
 //! A draft changes only what it names: fields that are left out stay as they are, `null` clears a
 //! field that may be empty, and a masked secret or header value sent back means unchanged.
 
+mod access;
 mod check;
 mod form;
+mod rotation;
 
 use std::fmt;
 
 use serde::{Deserialize, de::IgnoredAny};
 use sha2::{Digest as _, Sha256};
 use url::Url;
+use utoipa::ToSchema;
 
+pub(crate) use self::form::nullable;
 use self::form::{HeaderPairs, SecretText};
-pub use self::form::{Object, word};
+pub use self::{
+    form::{Object, word},
+    rotation::{Rotation, RotationDraft},
+};
 use crate::{
     destination,
-    endpoint::{Endpoint, Method, TIMEOUT_DEFAULT_MS},
+    endpoint::{Endpoint, EventPattern, Method, TIMEOUT_DEFAULT_MS},
     name::{EndpointId, OrganisationId},
     retry::RetryPolicy,
     signing::Scheme,
@@ -26,46 +33,102 @@ use crate::{
 /// A config as it is sent to the Admin API; every field may be left out.
 ///
 /// Fields that only Posthorn writes are accepted, so that what was read can be sent back, and
-/// ignored.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+/// ignored. A secret or the value of a header that is sent back as it is shown, masked, stays as it is.
+#[derive(Default, Deserialize, ToSchema)]
+#[schema(as = WebhookConfigDraft)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ConfigDraft {
     /// Which endpoint to update.
     pub id: Option<EndpointId>,
+    /// Must be the organisation of the request.
+    #[schema(value_type = Option<OrganisationId>)]
     organisation_id: Option<String>,
+    /// Where requests go: an absolute https URL (http where the installation allows it), without user info
+    /// or fragment. Required for a new config.
+    #[schema(
+        format = "uri",
+        max_length = 2048,
+        examples("https://example.com/webhooks")
+    )]
     url: Option<String>,
+    /// Which events are wanted; none means nothing. Required for a new config.
+    #[schema(value_type = Option<Vec<EventPattern>>, max_items = 100)]
     events: Option<Vec<String>>,
-    #[serde(deserialize_with = "form::nullable")]
+    /// For names of events, the `eventSourceId`s that they are limited to.
+    #[schema(value_type = Option<BTreeMap<String, Vec<String>>>)]
+    #[serde(default, deserialize_with = "form::nullable")]
     entity_filters: Option<Option<form::Filters>>,
+    /// `POST` and `PUT` carry the event; a `GET` has no body.
+    #[schema(value_type = Option<Method>, default = "POST")]
     http_method: Option<String>,
+    /// Whether it gets anything at all; may be called `active`.
+    #[schema(default = true)]
     #[serde(alias = "active")]
     is_enabled: Option<bool>,
-    #[serde(deserialize_with = "form::nullable")]
+    /// Automatic retries after the first attempt; the preset's number unless given.
+    #[schema(value_type = Option<u32>, minimum = 0, maximum = 100)]
+    #[serde(default, deserialize_with = "form::nullable")]
     max_retries: Option<Option<i64>>,
-    #[serde(deserialize_with = "form::nullable")]
+    /// Request headers of its own, at most 50; `authorization` may be among them.
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    #[serde(default, deserialize_with = "form::nullable")]
     headers: Option<Option<HeaderPairs>>,
+    /// The certificate for receivers that ask for one (mutual TLS).
+    #[schema(value_type = Option<access::CertificateDraft>)]
+    #[serde(default, deserialize_with = "form::nullable")]
+    client_certificate: Option<Option<Object<access::CertificateDraft>>>,
+    /// Roots in PEM that are trusted in place of the installation's; at most 10 and 32 KiB.
+    #[schema(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "form::nullable")]
+    ca_certificate: Option<Option<String>>,
+    /// Where the token for `authorization` comes from (OAuth 2.0 client credentials).
+    #[schema(value_type = Option<access::OAuth2Draft>)]
+    #[serde(default, deserialize_with = "form::nullable")]
+    oauth2: Option<Option<Object<access::OAuth2Draft>>>,
+    /// The signing secret; one is generated unless it is given. Another one takes its place at once, whereas
+    /// rotating lets both sign for a while.
+    #[schema(value_type = Option<String>, write_only, examples("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"))]
     secret: Option<SecretText>,
+    /// How requests are signed; `standard` unless given.
+    #[schema(value_type = Option<Scheme>)]
     signing: Option<serde_json::Value>,
-    #[serde(deserialize_with = "form::nullable")]
+    /// When failed attempts are tried again.
+    #[schema(value_type = Option<RetryPolicy>)]
+    #[serde(default, deserialize_with = "form::nullable")]
     retry_policy: Option<Option<form::Policy>>,
-    #[serde(deserialize_with = "form::nullable")]
+    /// How long an attempt may take, in milliseconds.
+    #[schema(value_type = Option<u32>, minimum = 1000, maximum = 60000, default = 10000)]
+    #[serde(default, deserialize_with = "form::nullable")]
     timeout_ms: Option<Option<i64>>,
-    #[serde(deserialize_with = "form::nullable")]
+    /// Requests per second.
+    #[schema(value_type = Option<f64>, exclusive_minimum = 0, maximum = 10000)]
+    #[serde(default, deserialize_with = "form::nullable")]
     rate_limit: Option<Option<f64>>,
-    #[serde(deserialize_with = "form::nullable")]
+    /// Requests under way at once.
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 1000)]
+    #[serde(default, deserialize_with = "form::nullable")]
     max_in_flight: Option<Option<i64>>,
-    #[serde(deserialize_with = "form::nullable")]
+    /// A note for people.
+    #[schema(value_type = Option<String>, max_length = 1000)]
+    #[serde(default, deserialize_with = "form::nullable")]
     description: Option<Option<String>>,
-    #[serde(deserialize_with = "form::nullable")]
+    /// The owner's own labels, at most 50: names of up to 64 characters, values of up to 500.
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    #[serde(default, deserialize_with = "form::nullable")]
     metadata: Option<Option<form::Metadata>>,
+    #[schema(value_type = Option<Timestamp>, read_only)]
     #[serde(rename = "createdAt")]
     _created_at: Option<IgnoredAny>,
+    #[schema(value_type = Option<Timestamp>, read_only)]
     #[serde(rename = "updatedAt")]
     _updated_at: Option<IgnoredAny>,
+    #[schema(value_type = Option<u64>, read_only)]
     #[serde(rename = "revision")]
     _revision: Option<IgnoredAny>,
+    #[schema(value_type = Option<bool>, read_only)]
     #[serde(rename = "isPaused")]
     _is_paused: Option<IgnoredAny>,
+    #[schema(value_type = Option<String>, read_only)]
     #[serde(rename = "publicKey")]
     _public_key: Option<IgnoredAny>,
 }
@@ -87,7 +150,8 @@ pub struct Context<'a> {
 #[derive(Clone)]
 pub struct Change {
     /// The endpoint after the change. Header values that are new stand in the clear, to be sealed by
-    /// [`Endpoint::seal_headers`]; its secrets and `updated_at` are those from before.
+    /// [`Endpoint::seal_headers`], and so do other secrets ([`crate::access::Hidden`]); its signing secrets
+    /// and `updated_at` are those from before.
     pub endpoint: Endpoint,
     /// What is to become of its signing secret.
     pub secret: SecretChange,
@@ -152,11 +216,13 @@ impl ConfigDraft {
             None => self.blank(context)?,
         };
         if let Some(url) = &self.url {
-            check::url(url, context.destination)?;
+            check::url_in("url", url, context.destination)?;
             endpoint.url.clone_from(url);
         }
         self.apply_events(&mut endpoint)?;
         self.apply_request(&mut endpoint)?;
+        self.apply_access(&mut endpoint, context)?;
+        check::signature_is_alone(&endpoint, self.signing.is_some())?;
         self.apply_limits(&mut endpoint)?;
         self.apply_notes(&mut endpoint)?;
         let secret = self.secret_change(existing, &endpoint)?;
@@ -185,6 +251,9 @@ impl ConfigDraft {
             max_retries: None,
             headers: Vec::new(),
             signing: Scheme::default(),
+            client_certificate: None,
+            ca_certificate: None,
+            oauth2: None,
             secrets: Vec::new(),
             retry_policy: RetryPolicy::default(),
             timeout_ms: TIMEOUT_DEFAULT_MS,
@@ -275,17 +344,15 @@ impl ConfigDraft {
         let has_one = existing.is_some_and(|existing| !existing.secrets.is_empty());
         match &self.secret {
             Some(secret) if !secret.is_masked() => {
-                check::secret(secret)?;
+                check::secret(secret, &endpoint.signing)?;
                 Ok(SecretChange::Set(secret.expose().to_owned()))
             }
             Some(_) | None if has_one => Ok(SecretChange::Keep),
             Some(_) if existing.is_none() => {
                 Err(Fault::new("secret", "is masked, and there is none to keep"))
             }
-            Some(_) | None => Ok(match endpoint.signing {
-                Scheme::Standard => SecretChange::Generate,
-                Scheme::None => SecretChange::Keep,
-            }),
+            Some(_) | None if endpoint.signing.signs() => Ok(SecretChange::Generate),
+            Some(_) | None => Ok(SecretChange::Keep),
         }
     }
 }

@@ -3,12 +3,19 @@
 //! [`Endpoint`] is also the value of its key in the endpoints bucket; secrets and sensitive header
 //! values are in it only sealed. Fields of later versions are kept.
 
+mod sealed;
+mod secret;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
+pub use self::secret::{KeyPair, LIVE_SECRETS_MAX, Secret, TooManySecrets};
 use crate::{
+    access::ClientCertificate,
     name::{EndpointId, EventName, Invalid, OrganisationId},
+    oauth2::OAuth2,
     redaction,
     retry::RetryPolicy,
     signing::Scheme,
@@ -55,6 +62,15 @@ pub struct Endpoint {
     /// How requests are signed.
     #[serde(default)]
     pub signing: Scheme,
+    /// The certificate that is shown to a receiver which asks for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_certificate: Option<ClientCertificate>,
+    /// The roots, in PEM, that are trusted in place of the installation's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_certificate: Option<String>,
+    /// Where the token for `authorization` comes from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oauth2: Option<OAuth2>,
     /// Its signing secrets, the newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<Secret>,
@@ -85,8 +101,9 @@ pub struct Endpoint {
 }
 
 /// The methods that a request may have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "UPPERCASE")]
+#[schema(as = HttpMethod)]
 pub enum Method {
     /// With the event as its body.
     #[default]
@@ -133,17 +150,6 @@ pub enum HeaderValue {
         /// The redacted value, such as `Bearer ***`.
         shown: String,
     },
-}
-
-/// A signing secret.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Secret {
-    /// The sealed secret.
-    pub sealed: Sealed,
-    /// When it stops signing; `None` for the current one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expires_at: Option<Timestamp>,
 }
 
 /// Which event names an endpoint wants.
@@ -214,13 +220,6 @@ impl Endpoint {
     pub fn max_retries(&self) -> u32 {
         self.max_retries
             .unwrap_or_else(|| self.retry_policy.preset.max_retries())
-    }
-
-    /// Returns the secrets that sign at that time.
-    pub fn live_secrets(&self, now: Timestamp) -> impl Iterator<Item = &Secret> {
-        self.secrets
-            .iter()
-            .filter(move |secret| secret.expires_at.is_none_or(|end| end > now))
     }
 
     /// Returns whether the endpoint wants an event, without an index. The slow truth that the index

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
+    content::Content,
     name::{EventId, EventName, OrganisationId},
     time::Timestamp,
 };
@@ -23,7 +24,7 @@ const NESTING_MAX: usize = 128;
 /// The most bytes of `eventCategory` and of `eventSourceId`.
 const LABEL_MAX_BYTES: usize = 256;
 
-/// A hash of an event's body: the first 128 bits of its SHA-256.
+/// A hash of an event's body and of the headers that travel with it: the first 128 bits of a SHA-256.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BodyHash([u8; 16]);
 
@@ -34,14 +35,16 @@ pub struct Event {
     pub organisation: OrganisationId,
     /// Its id, the producer's or a derived one.
     pub id: EventId,
-    /// Its name, the body's `eventSubCategory`.
+    /// Its name, the body's `eventSubCategory` or a CloudEvent's `type`.
     pub name: EventName,
     /// Its `eventCategory`, if the producer gave one.
     pub category: Option<String>,
-    /// Its `eventSourceId`, which entity filters are compared with.
+    /// Its `eventSourceId` or a CloudEvent's `subject`, which entity filters are compared with.
     pub source_id: Option<String>,
     /// The bytes that receivers get: those of the producer, with what was missing put in front.
     pub body: Bytes,
+    /// The headers that travel with these bytes.
+    pub content: Content,
 }
 
 /// Returns how large an event may be that a producer sends, with a broker of that room.
@@ -74,13 +77,31 @@ pub enum Fault {
     #[error("{field}: {problem}")]
     Field {
         /// The field's name.
-        field: &'static str,
+        field: Cow<'static, str>,
         /// What is wrong with it.
         problem: String,
     },
     /// The event claims another organisation than that of its token or subject.
     #[error("organisationId: is not the organisation of the token or subject")]
     ForeignOrganisation,
+    /// It reads like a CloudEvent, and did not come as one.
+    #[error("eventSubCategory: is required; a CloudEvent is sent as application/cloudevents+json")]
+    CloudEvent,
+    /// A CloudEvent is written in a format other than JSON.
+    #[error(
+        "content-type: must be application/cloudevents+json or application/cloudevents-batch+json"
+    )]
+    UnknownFormat,
+}
+
+impl Fault {
+    /// Makes the fault of a field.
+    pub(crate) fn field(field: impl Into<Cow<'static, str>>, problem: impl Into<String>) -> Self {
+        Self::Field {
+            field: field.into(),
+            problem: problem.into(),
+        }
+    }
 }
 
 /// The fields that Posthorn reads; all others are kept and delivered unread.
@@ -99,6 +120,9 @@ struct Envelope<'a> {
     event_source_id: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
     created_at: Option<&'a RawValue>,
+    /// The mark of a CloudEvent.
+    #[serde(borrow, default, deserialize_with = "present")]
+    specversion: Option<&'a RawValue>,
 }
 
 impl Event {
@@ -116,15 +140,12 @@ impl Event {
         received_at: Timestamp,
         limit: usize,
     ) -> Result<Self, Fault> {
-        if body.len() > limit {
-            return Err(Fault::TooLarge {
-                limit,
-                size: body.len(),
-            });
-        }
-        let text = std::str::from_utf8(body)
-            .map_err(|_error| Fault::NotAnObject("must be UTF-8 text".to_owned()))?;
+        check_size(body, limit)?;
+        let text = utf8(body)?;
         let envelope = envelope(text)?;
+        if envelope.specversion.is_some() && envelope.event_sub_category.is_none() {
+            return Err(Fault::CloudEvent);
+        }
         check_organisation(&envelope, organisation)?;
         let name = required_name(&envelope)?;
         let given_id = name_field::<EventId>("id", envelope.id)?;
@@ -133,7 +154,7 @@ impl Event {
         let source_id = label("eventSourceId", envelope.event_source_id)?;
         let id = match &given_id {
             Some(id) => id.clone(),
-            None => derived_id(organisation, &name, body),
+            None => hashed_id("evt", organisation, name.as_str(), body),
         };
         let missing = Missing {
             id: given_id.is_none().then_some(&id),
@@ -147,25 +168,41 @@ impl Event {
             category,
             source_id,
             body,
+            content: Content::default(),
         })
     }
 
-    /// Returns the hash of the bytes that receivers get.
+    /// Returns the hash of what receivers get: the bytes, and the headers that travel with them.
     #[must_use]
     pub fn body_hash(&self) -> BodyHash {
-        BodyHash::of(&self.body)
+        if self.content.is_own() {
+            return BodyHash::of(&self.body);
+        }
+        let mut hash = Sha256::new();
+        for (name, value) in self.content.headers() {
+            hash.update(name);
+            hash.update([0]);
+            hash.update(value);
+            hash.update([0]);
+        }
+        hash.update(&self.body);
+        BodyHash::first_of(&hash.finalize())
     }
 }
 
 impl BodyHash {
-    /// Hashes a body.
+    /// Hashes a body that travels without headers of its own.
     #[must_use]
     pub fn of(body: &[u8]) -> Self {
+        Self::first_of(&Sha256::digest(body))
+    }
+
+    fn first_of(digest: &[u8]) -> Self {
         let mut first = [0; 16];
         first
             .iter_mut()
-            .zip(Sha256::digest(body))
-            .for_each(|(to, from)| *to = from);
+            .zip(digest)
+            .for_each(|(to, from)| *to = *from);
         Self(first)
     }
 
@@ -217,17 +254,14 @@ impl<'de> Deserialize<'de> for BodyHash {
     }
 }
 
-/// Splits a request's body into its events: the items of an array, or the one object that it is.
-///
-/// The returned slices share the body's memory.
+/// Returns the items of an array of events, which share the body's memory.
 ///
 /// # Errors
-/// [`Fault`] if it is neither, or an array that is empty or too long.
-pub fn split(body: &Bytes) -> Result<Vec<Bytes>, Fault> {
-    let text = std::str::from_utf8(body)
-        .map_err(|_error| Fault::NotAnObject("must be UTF-8 text".to_owned()))?;
+/// [`Fault`] if it is no array, or one that is empty or too long.
+pub(crate) fn items(body: &Bytes) -> Result<Vec<Bytes>, Fault> {
+    let text = utf8(body)?;
     if !text.trim_ascii_start().starts_with('[') {
-        return Ok(vec![body.slice_ref(text.trim_ascii().as_bytes())]);
+        return Err(Fault::NotAnObject("must be a JSON array".to_owned()));
     }
     let Items(items) = serde_json::from_str(text)
         .map_err(|error| Fault::NotAnObject(format!("must be JSON: {error}")))?;
@@ -305,8 +339,29 @@ impl Missing<'_> {
     }
 }
 
+/// Refuses a body over the limit.
+pub(crate) fn check_size(body: &[u8], limit: usize) -> Result<(), Fault> {
+    if body.len() > limit {
+        return Err(Fault::TooLarge {
+            limit,
+            size: body.len(),
+        });
+    }
+    Ok(())
+}
+
+/// Reads a body as text.
+pub(crate) fn utf8(body: &[u8]) -> Result<&str, Fault> {
+    std::str::from_utf8(body).map_err(|_error| Fault::NotAnObject("must be UTF-8 text".to_owned()))
+}
+
 /// Finds the fields that we read.
 fn envelope(text: &str) -> Result<Envelope<'_>, Fault> {
+    object(text)
+}
+
+/// Reads a JSON object that is not nested too deep.
+pub(crate) fn object<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Fault> {
     if !text.trim_ascii_start().starts_with('{') {
         return Err(Fault::NotAnObject("must be a JSON object".to_owned()));
     }
@@ -347,7 +402,7 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de Raw
 }
 
 /// Reads a string; `None` if the value is of another type.
-fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
+pub(crate) fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
     let text = raw.get();
     let inner = text.strip_prefix('"')?.strip_suffix('"')?;
     if inner.contains('\\') {
@@ -366,19 +421,16 @@ where
     N::Err: fmt::Display,
 {
     let Some(raw) = raw else { return Ok(None) };
-    let fault = |problem| Fault::Field { field, problem };
-    let text = string(raw).ok_or_else(|| fault("must be a string".to_owned()))?;
+    let text = string(raw).ok_or_else(|| Fault::field(field, "must be a string"))?;
     text.parse()
         .map(Some)
-        .map_err(|error: N::Err| fault(error.to_string()))
+        .map_err(|error: N::Err| Fault::field(field, error.to_string()))
 }
 
 /// Reads the name of the event, which must be there.
 fn required_name(envelope: &Envelope<'_>) -> Result<EventName, Fault> {
-    name_field("eventSubCategory", envelope.event_sub_category)?.ok_or_else(|| Fault::Field {
-        field: "eventSubCategory",
-        problem: "is required".to_owned(),
-    })
+    name_field("eventSubCategory", envelope.event_sub_category)?
+        .ok_or_else(|| Fault::field("eventSubCategory", "is required"))
 }
 
 /// Refuses an event that claims another organisation.
@@ -386,11 +438,7 @@ fn check_organisation(envelope: &Envelope<'_>, own: &OrganisationId) -> Result<(
     let Some(raw) = envelope.organisation_id else {
         return Ok(());
     };
-    let field = "organisationId";
-    let claimed = string(raw).ok_or_else(|| Fault::Field {
-        field,
-        problem: "must be a string".to_owned(),
-    })?;
+    let claimed = string(raw).ok_or_else(|| Fault::field("organisationId", "must be a string"))?;
     if claimed == own.as_str() {
         Ok(())
     } else {
@@ -401,10 +449,7 @@ fn check_organisation(envelope: &Envelope<'_>, own: &OrganisationId) -> Result<(
 /// Refuses a `createdAt` that is no time.
 fn check_created_at(raw: Option<&RawValue>) -> Result<(), Fault> {
     let Some(raw) = raw else { return Ok(()) };
-    let fault = |problem| Fault::Field {
-        field: "createdAt",
-        problem,
-    };
+    let fault = |problem: String| Fault::field("createdAt", problem);
     let text = string(raw).ok_or_else(|| fault("must be a string".to_owned()))?;
     Timestamp::parse(&text)
         .map(|_| ())
@@ -416,27 +461,40 @@ fn label(field: &'static str, raw: Option<&RawValue>) -> Result<Option<String>, 
     let Some(raw) = raw.filter(|raw| raw.get() != "null") else {
         return Ok(None);
     };
-    let fault = |problem: String| Fault::Field { field, problem };
-    let text = string(raw).ok_or_else(|| fault("must be a string".to_owned()))?;
-    if text.len() > LABEL_MAX_BYTES {
-        return Err(fault(format!("must be at most {LABEL_MAX_BYTES} bytes")));
-    }
-    if text.chars().any(char::is_control) {
-        return Err(fault("must not hold control characters".to_owned()));
-    }
+    let text = string(raw).ok_or_else(|| Fault::field(field, "must be a string"))?;
+    check_label(field, &text)?;
     Ok(Some(text.into_owned()))
 }
 
-/// Derives the id of an event that came without one.
-fn derived_id(organisation: &OrganisationId, name: &EventName, body: &[u8]) -> EventId {
+/// Refuses what is too long for a label, or not to be shown.
+pub(crate) fn check_label(field: &'static str, text: &str) -> Result<(), Fault> {
+    if text.len() > LABEL_MAX_BYTES {
+        return Err(Fault::field(
+            field,
+            format!("must be at most {LABEL_MAX_BYTES} bytes"),
+        ));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(Fault::field(field, "must not hold control characters"));
+    }
+    Ok(())
+}
+
+/// Makes the id of an event that has none of ours: a hash of what makes it this event. `first` holds no NUL.
+pub(crate) fn hashed_id(
+    prefix: &str,
+    organisation: &OrganisationId,
+    first: &str,
+    second: &[u8],
+) -> EventId {
     let mut hash = Sha256::new();
     hash.update(organisation.as_str());
     hash.update([0]);
-    hash.update(name.as_str());
+    hash.update(first);
     hash.update([0]);
-    hash.update(body);
+    hash.update(second);
     let digest = hash.finalize();
-    let mut text = String::from("evt_");
+    let mut text = format!("{prefix}_");
     digest
         .iter()
         .take(16)

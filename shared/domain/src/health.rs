@@ -149,6 +149,18 @@ pub enum Access {
     Probe,
 }
 
+/// A breaker as people see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Breaker {
+    /// Requests go out.
+    Closed,
+    /// Nothing goes out.
+    Open,
+    /// One request goes out, to see whether the endpoint is back.
+    HalfOpen,
+}
+
 /// What follows for an endpoint's health from an attempt.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
@@ -252,6 +264,20 @@ impl Health {
         Self {
             back_since: Some(now),
             ..self.clone()
+        }
+    }
+
+    /// Returns the state of the breaker as people see it.
+    #[must_use]
+    pub fn breaker(&self, now: Timestamp) -> Breaker {
+        match (self.state, self.access(now)) {
+            (State::Closed, _) => Breaker::Closed,
+            (State::Disabled, _) => Breaker::Open,
+            (State::Open, Access::Probe) => Breaker::HalfOpen,
+            (State::Open, _) if self.is_probing => Breaker::HalfOpen,
+            (State::Open, Access::Free | Access::Ramp { .. } | Access::Closed { .. }) => {
+                Breaker::Open
+            }
         }
     }
 

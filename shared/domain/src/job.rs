@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     attempt::{AttemptRecord, Trigger},
+    content::Content,
     event::{BodyHash, Event},
     matching::Match,
     name::{EndpointId, EventId, EventName, JobId, OrganisationId, RequestId},
@@ -45,6 +46,8 @@ pub struct Job {
     pub name: EventName,
     /// The event's category.
     pub category: Option<String>,
+    /// The headers that travel with the event's body.
+    pub content: Content,
     /// Which body it is.
     pub body_hash: BodyHash,
     /// When the event was accepted.
@@ -82,6 +85,7 @@ impl Job {
             event: event.id.clone(),
             name: event.name.clone(),
             category: event.category.clone(),
+            content: event.content.clone(),
             body_hash,
             accepted_at,
             attempt: 1,
@@ -95,9 +99,14 @@ impl Job {
     }
 
     /// Returns the job that an attempt belonged to, as its record tells it, for an endpoint of that
-    /// revision.
+    /// revision. The archive knows when the event was accepted, and what travels with its body.
     #[must_use]
-    pub fn of_record(record: &AttemptRecord, revision: u64, accepted_at: Timestamp) -> Self {
+    pub fn of_record(
+        record: &AttemptRecord,
+        revision: u64,
+        accepted_at: Timestamp,
+        content: Content,
+    ) -> Self {
         Self {
             id: record.job_id.clone(),
             organisation: record.organisation_id.clone(),
@@ -106,6 +115,7 @@ impl Job {
             event: record.event_id.clone(),
             name: record.event_sub_category.clone(),
             category: record.event_category.clone(),
+            content,
             body_hash: record.body_hash,
             accepted_at,
             attempt: record.attempt,

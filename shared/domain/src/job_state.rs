@@ -4,6 +4,7 @@
 //! order they were written down.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{
     attempt::Trigger,
@@ -62,7 +63,7 @@ pub struct StateRecord {
 }
 
 /// Where a job stands, as people are told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DeliveryState {
     /// It waits for its first attempt.

@@ -6,8 +6,17 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// What a kind of name allows.
 pub trait Rule {
+    /// What the API calls such a text.
+    const TITLE: &'static str;
+
     /// Says what is allowed, as it is told to a person: "must be …".
     const MUST: &'static str;
+
+    /// The most bytes, which are ASCII; one is the fewest.
+    const LENGTH_MAX: usize;
+
+    /// A regular expression of what else is allowed.
+    const PATTERN: &'static str;
 
     /// Returns whether the text is allowed.
     fn allows(text: &str) -> bool;
@@ -55,6 +64,8 @@ pub type EndpointId = Name<EndpointIdRule>;
 pub type JobId = Name<JobIdRule>;
 /// The id of a replay.
 pub type ReplayId = Name<ReplayIdRule>;
+/// The id of an erasure.
+pub type ErasureId = Name<ErasureIdRule>;
 /// The id of a request that asks for attempts of a job.
 pub type RequestId = Name<RequestIdRule>;
 
@@ -78,32 +89,45 @@ pub struct JobIdRule;
 #[derive(Debug)]
 pub struct ReplayIdRule;
 
+/// The rule of [`ErasureId`].
+#[derive(Debug)]
+pub struct ErasureIdRule;
+
 /// The rule of [`RequestId`].
 #[derive(Debug)]
 pub struct RequestIdRule;
 
 impl Rule for OrganisationRule {
+    const TITLE: &'static str = "OrganisationId";
     const MUST: &'static str = "1 to 64 characters of A-Z a-z 0-9 _ -";
+    const LENGTH_MAX: usize = 64;
+    const PATTERN: &'static str = "^[A-Za-z0-9_-]+$";
 
     fn allows(text: &str) -> bool {
-        (1..=64).contains(&text.len()) && text.bytes().all(is_token_byte)
+        is_sized::<Self>(text) && text.bytes().all(is_token_byte)
     }
 }
 
 impl Rule for EventIdRule {
+    const TITLE: &'static str = "EventId";
     const MUST: &'static str = "1 to 128 characters of A-Z a-z 0-9 _ - :";
+    const LENGTH_MAX: usize = 128;
+    const PATTERN: &'static str = "^[A-Za-z0-9_:-]+$";
 
     fn allows(text: &str) -> bool {
-        (1..=128).contains(&text.len()) && text.bytes().all(|b| is_token_byte(b) || b == b':')
+        is_sized::<Self>(text) && text.bytes().all(|b| is_token_byte(b) || b == b':')
     }
 }
 
 impl Rule for EventNameRule {
+    const TITLE: &'static str = "EventName";
     const MUST: &'static str =
         "1 to 64 characters of A-Z a-z 0-9 _ - in parts separated by single dots";
+    const LENGTH_MAX: usize = 64;
+    const PATTERN: &'static str = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$";
 
     fn allows(text: &str) -> bool {
-        (1..=64).contains(&text.len())
+        is_sized::<Self>(text)
             && text
                 .split('.')
                 .all(|part| !part.is_empty() && part.bytes().all(is_token_byte))
@@ -111,7 +135,10 @@ impl Rule for EventNameRule {
 }
 
 impl Rule for EndpointIdRule {
+    const TITLE: &'static str = "WebhookConfigId";
     const MUST: &'static str = "1 to 64 characters of A-Z a-z 0-9 _ -";
+    const LENGTH_MAX: usize = 64;
+    const PATTERN: &'static str = "^[A-Za-z0-9_-]+$";
 
     fn allows(text: &str) -> bool {
         OrganisationRule::allows(text)
@@ -119,7 +146,21 @@ impl Rule for EndpointIdRule {
 }
 
 impl Rule for ReplayIdRule {
+    const TITLE: &'static str = "ReplayId";
     const MUST: &'static str = "1 to 64 characters of A-Z a-z 0-9 _ -";
+    const LENGTH_MAX: usize = 64;
+    const PATTERN: &'static str = "^[A-Za-z0-9_-]+$";
+
+    fn allows(text: &str) -> bool {
+        OrganisationRule::allows(text)
+    }
+}
+
+impl Rule for ErasureIdRule {
+    const TITLE: &'static str = "ErasureId";
+    const MUST: &'static str = "1 to 64 characters of A-Z a-z 0-9 _ -";
+    const LENGTH_MAX: usize = 64;
+    const PATTERN: &'static str = "^[A-Za-z0-9_-]+$";
 
     fn allows(text: &str) -> bool {
         OrganisationRule::allows(text)
@@ -127,7 +168,10 @@ impl Rule for ReplayIdRule {
 }
 
 impl Rule for RequestIdRule {
+    const TITLE: &'static str = "RequestId";
     const MUST: &'static str = "1 to 64 characters of A-Z a-z 0-9 _ -";
+    const LENGTH_MAX: usize = 64;
+    const PATTERN: &'static str = "^[A-Za-z0-9_-]+$";
 
     fn allows(text: &str) -> bool {
         OrganisationRule::allows(text)
@@ -135,13 +179,20 @@ impl Rule for RequestIdRule {
 }
 
 impl Rule for JobIdRule {
+    const TITLE: &'static str = "DeliveryId";
     const MUST: &'static str = "an event id and an endpoint id joined by a colon";
+    const LENGTH_MAX: usize = 300;
+    const PATTERN: &'static str = "^[A-Za-z0-9_-]*:[A-Za-z0-9_:-]*$";
 
     fn allows(text: &str) -> bool {
         text.contains(':')
-            && text.len() <= 300
+            && is_sized::<Self>(text)
             && text.bytes().all(|b| is_token_byte(b) || b == b':')
     }
+}
+
+fn is_sized<R: Rule>(text: &str) -> bool {
+    (1..=R::LENGTH_MAX).contains(&text.len())
 }
 
 /// Returns whether the byte may stand in one token of a NATS subject, in our names.

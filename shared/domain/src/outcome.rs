@@ -5,9 +5,12 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Why an attempt did not succeed: a closed set, safe as a label.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum ErrorKind {
     /// The host name did not resolve.
@@ -154,7 +157,7 @@ pub fn classify(exchange: Exchange) -> Outcome {
 }
 
 /// Returns `HTTP 500: Internal Server Error`, or `HTTP 599` for a status without a name.
-fn status_message(status: u16) -> String {
+pub(crate) fn status_message(status: u16) -> String {
     let name = http::StatusCode::from_u16(status)
         .ok()
         .and_then(|s| s.canonical_reason());

@@ -1,12 +1,17 @@
 //! What may be kept and shown: which headers are secrets, masks, scrubbing, excerpts.
 
+use std::borrow::Cow;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use memchr::memmem::Finder;
+use url::form_urlencoded;
 
 use crate::attempt::BodyEncoding;
 
 /// What stands in the place of a secret.
 pub const MASK: &str = "***";
+/// The authentication scheme that sends a name and a password.
+const BASIC: &str = "basic ";
 /// Secrets shorter than this are not looked for in answers: they would match by chance.
 const SCRUBBED_MIN_BYTES: usize = 8;
 
@@ -64,6 +69,25 @@ pub fn mask_url(url: &str) -> String {
     format!("{before}?{}", masked.join("&"))
 }
 
+/// Returns the values in a URL's query whose names say that they are secrets, as they stand there and as they
+/// are meant.
+#[must_use]
+pub fn secrets_in_url(url: &str) -> Vec<String> {
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    let as_written = query
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .filter(|(name, _)| is_sensitive(name))
+        .map(|(_, value)| value.to_owned());
+    let as_meant = form_urlencoded::parse(query.as_bytes())
+        .filter(|(name, _)| is_sensitive(name))
+        .map(|(_, value)| value.into_owned());
+    let mut values: Vec<String> = as_written.chain(as_meant).collect();
+    values.sort();
+    values.dedup();
+    values
+}
+
 /// Replaces an endpoint's secrets wherever a receiver echoes them: as they are, and within base64,
 /// whatever stands before them there.
 #[derive(Clone, Default)]
@@ -74,13 +98,9 @@ impl Scrubber {
     #[must_use]
     pub fn new<'a>(secrets: impl Iterator<Item = &'a str>) -> Self {
         let mut needles: Vec<String> = Vec::new();
-        for secret in secrets.filter(|secret| secret.len() >= SCRUBBED_MIN_BYTES) {
-            add_forms(secret, &mut needles);
-            // `Bearer x` and `Basic x` hide `x`; `whsec_x` hides `x` too.
-            if let Some((_, inner)) = secret.split_once([' ', '_'])
-                && inner.len() >= SCRUBBED_MIN_BYTES
-            {
-                add_forms(inner, &mut needles);
+        for part in secrets.flat_map(parts) {
+            if part.len() >= SCRUBBED_MIN_BYTES {
+                add_forms(&part, &mut needles);
             }
         }
         // The longest first, so that no part of a longer one stays.
@@ -92,6 +112,21 @@ impl Scrubber {
                 .map(|needle| Finder::new(needle).into_owned())
                 .collect(),
         )
+    }
+
+    /// Returns a scrubber that replaces one more secret, if that has at least 8 bytes.
+    #[must_use]
+    pub fn and(&self, secret: &str) -> Self {
+        let mut needles = Vec::new();
+        if secret.len() >= SCRUBBED_MIN_BYTES {
+            add_forms(secret, &mut needles);
+        }
+        let more = needles
+            .iter()
+            .map(|needle| Finder::new(needle).into_owned());
+        let mut finders: Vec<_> = self.0.iter().cloned().chain(more).collect();
+        finders.sort_by_key(|finder| std::cmp::Reverse(finder.needle().len()));
+        Self(finders)
     }
 
     /// Returns the text without the secrets.
@@ -141,6 +176,37 @@ fn replaced(bytes: &[u8], end: usize, needle: &Finder<'_>) -> (Vec<u8>, usize) {
     let new_end = new_end.unwrap_or(clean.len() + end.saturating_sub(from));
     clean.extend_from_slice(bytes.get(from..).unwrap_or_default());
     (clean, new_end)
+}
+
+/// Returns a secret and the parts of it that alone would do.
+fn parts(secret: &str) -> Vec<Cow<'_, str>> {
+    let mut parts = vec![Cow::Borrowed(secret)];
+    // `Bearer x` and `Basic x` hide `x`; `whsec_x` hides `x` too.
+    if let Some((_, inner)) = secret.split_once([' ', '_']) {
+        parts.push(Cow::Borrowed(inner));
+    }
+    // What the receiver makes of `Basic x`: a name with a password, and the password.
+    let basic = secret
+        .get(..BASIC.len())
+        .filter(|scheme| scheme.eq_ignore_ascii_case(BASIC));
+    if let Some((_, encoded)) = basic.and_then(|_scheme| secret.split_once(' '))
+        && let Some(pair) = STANDARD.decode(encoded.trim()).ok()
+        && let Ok(pair) = String::from_utf8(pair)
+    {
+        let password = pair
+            .split_once(':')
+            .map(|(_, password)| password.to_owned());
+        parts.extend(password.map(Cow::Owned));
+        parts.push(Cow::Owned(pair));
+    }
+    // Cookies, and whatever else is written like them.
+    for pair in secret.split(';') {
+        parts.extend(
+            pair.split_once('=')
+                .map(|(_, value)| Cow::Borrowed(value.trim())),
+        );
+    }
+    parts
 }
 
 /// Adds a secret as it is, and as it reads within base64 at each of the three places where it can
@@ -203,7 +269,7 @@ mod tests {
         engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
     };
 
-    use super::{Scrubber, excerpt, is_sensitive, mask, mask_url};
+    use super::{Scrubber, excerpt, is_sensitive, mask, mask_url, secrets_in_url};
     use crate::attempt::BodyEncoding;
 
     #[test]
@@ -252,6 +318,39 @@ mod tests {
         assert_eq!(scrub("your-webhook-secret"), "***");
         assert_eq!(scrub("MfKQ9r8GKYqrTwjUPD8I"), "***");
         assert_eq!(scrub("short stays"), "short stays");
+    }
+
+    #[test]
+    fn what_a_receiver_makes_of_a_secret_is_scrubbed_too() {
+        let secrets = [
+            "Basic YWdlbnQ6cGE1NXdvcmQtNDcxMQ==",
+            "session=cookie-4711; theme=dark; id = cookie-0815",
+        ];
+        let scrub = |text: &str| Scrubber::new(secrets.into_iter()).scrub(text);
+
+        assert_eq!(scrub("user agent:pa55word-4711"), "user ***");
+        assert_eq!(scrub("wrong: pa55word-4711"), "wrong: ***");
+        assert_eq!(scrub("cookie-4711, dark, cookie-0815"), "***, dark, ***");
+    }
+
+    #[test]
+    fn secrets_in_a_query_are_told_from_the_rest() {
+        let url = "https://a.example/?token=a%20b&env=production&api_key=c&flag&secret=";
+
+        assert_eq!(secrets_in_url(url), ["", "a b", "a%20b", "c"]);
+        assert_eq!(secrets_in_url("https://a.example/token=x"), [""; 0]);
+    }
+
+    #[test]
+    fn one_more_secret_is_scrubbed_beside_the_others() {
+        let more = scrubber().and("your-webhook-secret-and-more").and("short");
+
+        assert_eq!(more.scrub("a your-webhook-secret-and-more"), "a ***");
+        assert_eq!(more.scrub("a your-webhook-secret-short"), "a ***-short");
+        assert_eq!(
+            scrubber().scrub("your-webhook-secret-and-more"),
+            "***-and-more"
+        );
     }
 
     #[test]

@@ -13,6 +13,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 pub use self::{
     pace::{Pace, covered},
@@ -20,6 +21,7 @@ pub use self::{
 };
 use crate::{
     attempt::Trigger,
+    content::Content,
     endpoint::Endpoint,
     event::BodyHash,
     job::{Job, Run},
@@ -38,8 +40,9 @@ pub const KEPT_MAX: usize = 100;
 pub const KEPT_FOR: Duration = Duration::from_secs(7 * 86_400);
 
 /// How far a replay is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = ReplayState)]
 pub enum State {
     /// Not everything of its range is in the attempt store yet.
     Waiting,
@@ -65,8 +68,9 @@ impl State {
 }
 
 /// Why a replay can't go on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schema(as = ReplayReason)]
 pub enum Reason {
     /// Its endpoint was deleted.
     ConfigDeleted,
@@ -172,6 +176,8 @@ pub struct Archived<'a> {
     pub category: Option<&'a str>,
     /// Its `eventSourceId`.
     pub source_id: Option<&'a str>,
+    /// The headers that travel with its body.
+    pub content: &'a Content,
     /// The hash of its body.
     pub body_hash: BodyHash,
     /// When it was accepted.
@@ -345,6 +351,7 @@ impl Replay {
             event: event.id.clone(),
             name: event.name.clone(),
             category: event.category.map(str::to_owned),
+            content: event.content.clone(),
             body_hash: event.body_hash,
             accepted_at: event.accepted_at,
             attempt: 1,

@@ -3,10 +3,11 @@
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::{
+    content::{self, Content},
     endpoint::Method,
     job::Job,
     redaction,
-    signing::{SigningKey, signature_header},
+    signing::{Signed, Signer},
     time::Timestamp,
     trace::TraceParent,
 };
@@ -36,7 +37,7 @@ const FORBIDDEN: [&str; 21] = [
     "date",
 ];
 /// Prefixes of headers that a config may not set.
-const FORBIDDEN_PREFIXES: [&str; 5] = ["webhook-", "x-posthorn-", "upstash-", ":", "sec-"];
+const FORBIDDEN_PREFIXES: [&str; 6] = ["webhook-", "x-posthorn-", "upstash-", ":", "sec-", "ce-"];
 
 /// Returns whether a config may set the header; the name's case does not matter.
 #[must_use]
@@ -55,8 +56,8 @@ pub struct Template {
     pub method: Method,
     /// The config's own headers, their values opened.
     pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// The keys that sign; none for the scheme `none`.
-    pub keys: Vec<SigningKey>,
+    /// Signs the requests.
+    pub signer: Signer,
 }
 
 /// The span of an attempt and what travels with it.
@@ -85,21 +86,24 @@ pub fn headers(
     for (name, value) in &template.headers {
         map.append(name, value.clone());
     }
-    let signed = match template.method {
-        Method::Get => &[],
-        Method::Post | Method::Put => {
-            map.insert(
-                header::CONTENT_TYPE,
-                HeaderValue::from_static("application/json"),
-            );
-            body
+    describe(&mut map, &job.content);
+    let body = match template.method {
+        Method::Get => {
+            map.remove(header::CONTENT_TYPE);
+            &[]
         }
+        Method::Post | Method::Put => body,
     };
     insert(&mut map, "webhook-id", job.event.as_str());
     insert(&mut map, "webhook-timestamp", &now.seconds().to_string());
-    if !template.keys.is_empty() {
-        let signature = signature_header(&template.keys, &job.event, now, signed);
-        insert(&mut map, "webhook-signature", &signature);
+    let signed = Signed {
+        id: &job.event,
+        at: now,
+        span: trace.parent,
+        body,
+    };
+    if let Some((name, signature)) = template.signer.sign(signed) {
+        map.insert(name, signature);
     }
     insert(&mut map, "x-posthorn-event", job.name.as_str());
     insert(&mut map, "x-posthorn-attempt", &job.attempt.to_string());
@@ -111,14 +115,34 @@ pub fn headers(
     map
 }
 
+/// Adds the headers that travel with the event's body.
+fn describe(map: &mut HeaderMap, content: &Content) {
+    if content.is_own() {
+        map.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
+    }
+    for (name, value) in content.headers() {
+        let name = HeaderName::from_bytes(name.as_bytes());
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(value))
+            && content::travels(name.as_str())
+        {
+            map.insert(name, value);
+        }
+    }
+}
+
 /// Returns a request's headers as a record keeps them: in order, secrets masked.
 #[must_use]
 pub fn recorded(headers: &HeaderMap) -> Vec<(String, String)> {
     headers
         .iter()
         .map(|(name, value)| {
+            // A signature's header may have any name.
+            let is_secret = value.is_sensitive();
             let value = String::from_utf8_lossy(value.as_bytes());
-            let shown = if redaction::is_sensitive(name.as_str()) {
+            let shown = if is_secret || redaction::is_sensitive(name.as_str()) {
                 redaction::mask(&value)
             } else {
                 value.into_owned()
@@ -142,8 +166,14 @@ mod tests {
 
     use super::{Template, Trace, headers, may_set, recorded};
     use crate::{
-        endpoint::Method, event::Event, job::Job, matching::Match, signing::SigningKey,
-        time::Timestamp, trace::TraceParent,
+        content::Content,
+        endpoint::Method,
+        event::Event,
+        job::Job,
+        matching::Match,
+        signing::{Signer, SigningKey, standard},
+        time::Timestamp,
+        trace::TraceParent,
     };
 
     const BODY: &str =
@@ -176,13 +206,42 @@ mod tests {
         let signature = map.get("webhook-signature").unwrap().to_str().unwrap();
 
         assert!(!map.contains_key("content-type"));
-        assert!(crate::signing::verify(
+        assert!(standard::verify(
             &key(),
             "evt-1",
             1_614_265_330,
             b"",
             signature
         ));
+    }
+
+    #[test]
+    fn the_headers_of_a_body_are_sent_and_no_others() {
+        let content = |headers: &[(&str, &str)]| {
+            let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+            Content::new(headers.iter().map(own).collect())
+        };
+        let binary = content(&[
+            ("ce-id", "1"),
+            ("ce-subject", "a%20b"),
+            ("content-type", "text/plain"),
+            ("authorization", "Bearer forged"),
+            ("ce-bad name", "x"),
+            ("ce-bad", "line\nbreak"),
+        ]);
+
+        let map = made_with(Method::Post, binary.clone());
+
+        assert_eq!(map.get("ce-id").unwrap(), "1");
+        assert_eq!(map.get("ce-subject").unwrap(), "a%20b");
+        assert_eq!(map.get("content-type").unwrap(), "text/plain");
+        assert_eq!(map.get("authorization").unwrap(), "Bearer hidden");
+        assert!(!map.contains_key("ce-bad"));
+        let read = made_with(Method::Get, binary);
+        assert_eq!(read.get("ce-id").unwrap(), "1");
+        assert!(!read.contains_key("content-type"));
+        let untyped = made_with(Method::Put, content(&[("ce-id", "1")]));
+        assert!(!untyped.contains_key("content-type"));
     }
 
     #[test]
@@ -195,6 +254,26 @@ mod tests {
     }
 
     #[test]
+    fn a_record_masks_a_signature_whatever_its_header_is_called() {
+        let signer = Signer::HmacHex {
+            header: HeaderName::from_static("x-proof"),
+            key: key(),
+        };
+
+        let map = signed_by(signer, Method::Post, Content::default());
+
+        assert!(
+            map.get("x-proof")
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .starts_with("sha256=")
+        );
+        assert!(!map.contains_key("webhook-signature"));
+        assert!(recorded(&map).contains(&("x-proof".to_owned(), "***".to_owned())));
+    }
+
+    #[test]
     fn hop_by_hop_and_own_headers_may_not_be_configured() {
         for name in [
             "Host",
@@ -203,6 +282,7 @@ mod tests {
             "transfer-encoding",
             "X-Posthorn-Event",
             "traceparent",
+            "CE-Id",
         ] {
             assert!(!may_set(name), "{name}");
         }
@@ -212,6 +292,18 @@ mod tests {
     }
 
     fn made(method: Method) -> http::HeaderMap {
+        made_with(method, Content::default())
+    }
+
+    fn made_with(method: Method, content: Content) -> http::HeaderMap {
+        let signer = Signer::Standard {
+            keys: vec![key()],
+            private_keys: Vec::new(),
+        };
+        signed_by(signer, method, content)
+    }
+
+    fn signed_by(signer: Signer, method: Method, content: Content) -> http::HeaderMap {
         let at = Timestamp::from_millis(1_614_265_330_000);
         let event = Event::read(
             &"acme".parse().unwrap(),
@@ -224,7 +316,10 @@ mod tests {
             endpoint: "ep_1".parse().unwrap(),
             revision: 1,
         };
-        let job = Job::first(&event, event.body_hash(), &found, at);
+        let job = Job {
+            content,
+            ..Job::first(&event, event.body_hash(), &found, at)
+        };
         let template = Template {
             method,
             headers: vec![
@@ -237,7 +332,7 @@ mod tests {
                     HeaderValue::from_static("posthorn"),
                 ),
             ],
-            keys: vec![key()],
+            signer,
         };
         let trace = Trace {
             parent: TraceParent::root([1; 16], [2; 8]),
@@ -247,6 +342,6 @@ mod tests {
     }
 
     fn key() -> SigningKey {
-        SigningKey::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap()
+        SigningKey::decode("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap()
     }
 }

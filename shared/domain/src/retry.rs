@@ -11,6 +11,7 @@ mod status;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 pub use self::{
     delay::Delay,
@@ -29,8 +30,9 @@ const STATUSES_MAX: usize = 100;
 const NO_NUMBER: &str = "the delay expression gave no number; the preset's delay is used";
 
 /// A set of defaults, named after where it comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schema(as = RetryPreset)]
 pub enum Preset {
     /// Nudj: three retries, 5 s apart, after 5xx and transport failures.
     #[default]
@@ -44,10 +46,11 @@ pub enum Preset {
 }
 
 /// Which failures are retried.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RetryOn {
     /// Statuses.
+    #[schema(max_items = 100)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub statuses: Option<Vec<StatusPattern>>,
     /// Kinds of transport failure. `status` is not among them, for that is what `statuses` is for, and
@@ -57,7 +60,7 @@ pub struct RetryOn {
 }
 
 /// An endpoint's retry policy: a preset, and what is different from it.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RetryPolicy {
     /// Where everything that is left out comes from.
@@ -67,6 +70,7 @@ pub struct RetryPolicy {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delay: Option<Delay>,
     /// Spreads each delay by up to this share in both directions, 0 to 1.
+    #[schema(minimum = 0, maximum = 1)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jitter: Option<f64>,
     /// Which failures are retried.
@@ -99,8 +103,9 @@ pub enum Decision {
 }
 
 /// Why a job is a dead letter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schema(as = DeadLetterReason)]
 pub enum Reason {
     /// All retries are used up.
     Exhausted,
@@ -294,8 +299,16 @@ impl RetryPolicy {
     }
 
     fn retries_kind(&self, kind: ErrorKind) -> bool {
-        if kind == ErrorKind::Cancelled {
-            return true;
+        match kind {
+            // A policy can't list them: one is our own doing, the other a token server's refusal.
+            ErrorKind::Cancelled | ErrorKind::Status => return true,
+            ErrorKind::Dns
+            | ErrorKind::Connect
+            | ErrorKind::Tls
+            | ErrorKind::Timeout
+            | ErrorKind::BlockedAddress
+            | ErrorKind::Body
+            | ErrorKind::Protocol => {}
         }
         match self
             .retry_on

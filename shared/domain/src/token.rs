@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use utoipa::ToSchema;
 
 use crate::{name::OrganisationId, time::Timestamp};
 
 /// What a token's holder may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Send events.
@@ -32,6 +33,8 @@ pub enum Permission {
     ReadLogs,
     /// Make, list and delete tokens.
     ManageTokens,
+    /// Erase the content of events.
+    EraseEvents,
 }
 
 impl Role {
@@ -105,13 +108,16 @@ mod tests {
 
     #[test]
     fn each_role_has_its_permissions() {
-        use Permission::{ManageTokens, ReadConfigs, ReadLogs, SendEvents, WriteConfigs};
+        use Permission::{
+            EraseEvents, ManageTokens, ReadConfigs, ReadLogs, SendEvents, WriteConfigs,
+        };
         let all = [
             SendEvents,
             ReadConfigs,
             WriteConfigs,
             ReadLogs,
             ManageTokens,
+            EraseEvents,
         ];
         let of = |role: Role| all.into_iter().filter(|p| role.may(*p)).collect::<Vec<_>>();
 

@@ -1,19 +1,28 @@
-//! Who is calling, and whether they may.
+//! Who is calling, whether they may, and whether not too often.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
+use axum::extract::ConnectInfo;
 use domain::{
     name::OrganisationId,
     time::Timestamp,
     token::{self, Permission, Role, Token},
 };
-use http::{HeaderMap, header};
+use http::{header, request::Parts};
 use jetstream::{presence::Lease, token_bucket::Tokens};
 
-use crate::problem::Problem;
+use crate::{
+    problem::Problem,
+    rate_limit::{RateLimit, Rates},
+};
 
 /// The header that carries a token; `authorization` does too.
 pub const TOKEN_HEADER: &str = "x-api-token";
+
+/// What is told to a caller without a token.
+const NOBODY: &str = "You must be logged in to access this endpoint.";
+/// What is told to a caller whose token is none, or none any more.
+const UNKNOWN: &str = "Unauthorized";
 
 /// Knows the tokens.
 #[derive(Debug, Clone)]
@@ -21,6 +30,7 @@ pub struct Guard {
     tokens: Arc<Tokens>,
     /// Holds while what is held of them is up to date.
     lease: Lease,
+    limit: Arc<RateLimit>,
 }
 
 /// Somebody with a live token.
@@ -32,21 +42,25 @@ pub struct Caller {
 impl Guard {
     /// Makes a guard over tokens that are up to date while the lease holds.
     #[must_use]
-    pub fn new(tokens: Arc<Tokens>, lease: Lease) -> Self {
-        Self { tokens, lease }
+    pub fn new(tokens: Arc<Tokens>, lease: Lease, rates: Rates) -> Self {
+        Self {
+            tokens,
+            lease,
+            limit: Arc::new(RateLimit::new(rates)),
+        }
     }
 
-    /// Finds out who is calling.
+    /// Finds out who is calling. A call without a live token counts against its address, which the limit
+    /// keeps from guessing; it keeps nobody out who has one.
     ///
     /// # Errors
-    /// 401 without a live token; 503 while the tokens held may be out of date, since one that was
-    /// revoked must not pass.
-    pub fn authenticate(
-        &self,
-        headers: &HeaderMap,
-        operation: &'static str,
-    ) -> Result<Caller, Problem> {
-        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    /// 401 without a live token, or 429 after too many such calls; 503 while the tokens held may be out of
+    /// date, since one that was revoked must not pass.
+    pub fn authenticate(&self, parts: &Parts, operation: &'static str) -> Result<Caller, Problem> {
+        let text = |name: &str| {
+            let value = parts.headers.get(name);
+            value.and_then(|value| value.to_str().ok())
+        };
         let presented = token::presented(text(TOKEN_HEADER), text(header::AUTHORIZATION.as_str()));
         let found = presented.and_then(|presented| self.tokens.get(&token::key_of(presented)));
         // Looked at after the tokens: what was read while the lease holds was current.
@@ -56,13 +70,40 @@ impl Guard {
                 "not in touch with the broker",
             ));
         }
-        let unauthorized = || Problem::unauthorized(operation, "Unauthorized");
-        let token = found.ok_or_else(unauthorized)?;
-        if token.is_live(Timestamp::from_millis(lifecycle::clock::now_ms())) {
-            Ok(Caller { token })
-        } else {
-            Err(unauthorized())
+        let now = Timestamp::from_millis(lifecycle::clock::now_ms());
+        if let Some(token) = found.filter(|token| token.is_live(now)) {
+            return Ok(Caller { token });
         }
+        if let Some(ConnectInfo(peer)) = parts.extensions.get::<ConnectInfo<SocketAddr>>() {
+            self.limit
+                .fail(*peer)
+                .map_err(|too_much| Problem::rate_limited(operation, too_much, "unknown tokens"))?;
+        }
+        Err(Problem::unauthorized(
+            operation,
+            match presented {
+                Some(_) => UNKNOWN,
+                None => NOBODY,
+            },
+        ))
+    }
+
+    /// Counts so many `things`, such as requests, of a caller; against the limit of an organisation too, if
+    /// one is given.
+    ///
+    /// # Errors
+    /// 429 if nothing is left of a limit.
+    pub fn spend(
+        &self,
+        caller: &Caller,
+        organisation: Option<&OrganisationId>,
+        (things, name): (usize, &'static str),
+        operation: &'static str,
+    ) -> Result<(), Problem> {
+        let things = u32::try_from(things).unwrap_or(u32::MAX);
+        self.limit
+            .spend(&caller.token, organisation, things)
+            .map_err(|too_much| Problem::rate_limited(operation, too_much, name))
     }
 
     /// Returns the organisation that a request is about, as [`Caller::organisation`] does, if there

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use axum::body::{Body, HttpBody as _};
 use bytes::{Bytes, BytesMut};
 pub use domain::draft::{Object, word};
-use http::{HeaderMap, header, request::Parts};
+use http::{HeaderMap, HeaderName, header, request::Parts};
 use http_body_util::BodyExt as _;
 use serde::Deserialize;
 use tokio::{
@@ -63,6 +63,20 @@ pub async fn read(
     operation: &'static str,
 ) -> Result<Bytes, Problem> {
     require_json(&parts.headers, operation)?;
+    read_any(parts, body, max_bytes, operation).await
+}
+
+/// As [`read`], of any media type.
+///
+/// # Errors
+/// As [`read`], but for the media type.
+pub async fn read_any(
+    parts: &Parts,
+    body: Body,
+    max_bytes: usize,
+    operation: &'static str,
+) -> Result<Bytes, Problem> {
+    require_unencoded(&parts.headers, operation)?;
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     let reading = Reading {
         body,
@@ -183,20 +197,20 @@ impl AsRef<[u8]> for Kept {
     }
 }
 
-/// Requires a body of JSON that is not encoded otherwise.
+/// Requires a body of JSON.
 fn require_json(headers: &HeaderMap, operation: &'static str) -> Result<(), Problem> {
-    let text = |name| {
-        headers
-            .get(name)
-            .map(|value| value.to_str().unwrap_or_default())
-    };
-    if text(header::CONTENT_TYPE).is_some_and(|media_type| !is_json(media_type)) {
+    if text(headers, &header::CONTENT_TYPE).is_some_and(|media_type| !is_json(media_type)) {
         return Err(Problem::unsupported_media_type(
             operation,
             "content-type: must be application/json",
         ));
     }
-    if text(header::CONTENT_ENCODING)
+    Ok(())
+}
+
+/// Requires a body that is not encoded.
+fn require_unencoded(headers: &HeaderMap, operation: &'static str) -> Result<(), Problem> {
+    if text(headers, &header::CONTENT_ENCODING)
         .is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity"))
     {
         return Err(Problem::unsupported_media_type(
@@ -205,6 +219,12 @@ fn require_json(headers: &HeaderMap, operation: &'static str) -> Result<(), Prob
         ));
     }
     Ok(())
+}
+
+/// Returns a header as text; the empty one if it is not text.
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    let value = headers.get(name)?;
+    Some(value.to_str().unwrap_or_default())
 }
 
 /// Returns whether a media type is JSON: `application/json` or `application/<anything>+json`.

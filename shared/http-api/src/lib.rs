@@ -6,6 +6,8 @@
 pub mod auth;
 pub mod body;
 pub mod host;
+pub mod openapi;
 pub mod problem;
 pub mod query;
+pub mod rate_limit;
 pub mod server;

@@ -1,28 +1,37 @@
 //! The one form of error on every path, and how each code becomes a status.
 
-use std::{borrow::Cow, fmt::Display};
+use std::{borrow::Cow, fmt::Display, time::Duration};
 
 use axum::{
     Json, Router,
     response::{IntoResponse, Response},
 };
-use http::{HeaderValue, StatusCode, Uri, header};
+use http::{HeaderName, HeaderValue, StatusCode, Uri, header};
 use serde::Serialize;
+
+use crate::rate_limit::TooMuch;
 
 mod wording;
 
 #[cfg(test)]
 mod tests;
 
-/// How long a caller should wait before it asks again, in seconds.
-const RETRY_AFTER_S: HeaderValue = HeaderValue::from_static("1");
+/// How long a caller should wait before it asks again, if nothing else is known.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// The headers that tell of a limit: things a second, how many are left, and seconds until one is.
+const RATE_LIMIT: [HeaderName; 3] = [
+    HeaderName::from_static("ratelimit-limit"),
+    HeaderName::from_static("ratelimit-remaining"),
+    HeaderName::from_static("ratelimit-reset"),
+];
 /// How much of an unknown path is repeated in the answer.
 const PATH_MAX_CHARS: usize = 200;
 /// How long a message may be: parts of it are what the caller sent.
 const MESSAGE_MAX_CHARS: usize = 300;
 
 /// What went wrong, as callers may branch on it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = ProblemCode)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Code {
     /// 400.
@@ -75,6 +84,9 @@ pub struct Problem {
     code: Code,
     message: String,
     path: Cow<'static, str>,
+    retry_after: Duration,
+    /// The limit that was exceeded, in things a second.
+    limit: Option<u32>,
 }
 
 impl Problem {
@@ -88,6 +100,8 @@ impl Problem {
             code,
             message: cut(message.into()),
             path: operation.into(),
+            retry_after: RETRY_AFTER,
+            limit: None,
         }
     }
 
@@ -144,6 +158,27 @@ impl Problem {
         Self::new(Code::TooManyRequests, operation, message)
     }
 
+    /// 429: a limit is exceeded; says when there is something left of it again. What is counted are
+    /// `things`, such as requests.
+    pub(crate) fn rate_limited(
+        operation: &'static str,
+        too_much: TooMuch,
+        things: &'static str,
+    ) -> Self {
+        let TooMuch {
+            whose,
+            per_second,
+            wait,
+        } = too_much;
+        let message =
+            format!("the {whose} may send {per_second} {things} a second: try again later");
+        Self {
+            retry_after: wait,
+            limit: Some(per_second),
+            ..Self::too_many_requests(operation, message)
+        }
+    }
+
     /// 503: the same request may succeed later.
     pub fn unavailable(operation: &'static str, message: impl Into<String>) -> Self {
         Self::new(Code::ServiceUnavailable, operation, message)
@@ -180,18 +215,23 @@ fn cut(message: String) -> String {
     kept.chain(['…']).collect()
 }
 
-/// The error's body.
-#[derive(Serialize)]
-struct Envelope<'a> {
+/// What went wrong.
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct Envelope<'a> {
+    /// For people; names the field.
     message: &'a str,
+    /// For programs.
     code: Code,
     data: Data<'a>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = ProblemData)]
 #[serde(rename_all = "camelCase")]
 struct Data<'a> {
     http_status: u16,
+    /// The name of the operation, or the path that no operation has.
     path: &'a str,
 }
 
@@ -209,9 +249,15 @@ impl IntoResponse for Problem {
         let mut response = (status, Json(envelope)).into_response();
         match self.code {
             Code::ServiceUnavailable | Code::TooManyRequests => {
-                response
-                    .headers_mut()
-                    .insert(header::RETRY_AFTER, RETRY_AFTER_S);
+                let headers = response.headers_mut();
+                let seconds = whole_seconds(self.retry_after);
+                headers.insert(header::RETRY_AFTER, seconds.into());
+                if let Some(limit) = self.limit {
+                    let values = [u64::from(limit), 0, seconds];
+                    for (name, value) in RATE_LIMIT.into_iter().zip(values) {
+                        headers.insert(name, value.into());
+                    }
+                }
             }
             Code::Unauthorized => {
                 let scheme = HeaderValue::from_static("Bearer");
@@ -230,6 +276,11 @@ impl IntoResponse for Problem {
         }
         response
     }
+}
+
+/// Rounds up: who comes a moment too early would be refused again.
+fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
 /// Gives every path that no route takes, and every method that a route doesn't take, the form of

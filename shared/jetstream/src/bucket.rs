@@ -18,6 +18,9 @@ const CONNECTION_LOOK: Duration = Duration::from_millis(200);
 /// How many changes that are there at once are applied as one.
 const CHANGES_AT_ONCE: usize = 4_096;
 
+/// How long the next of many revisions may take.
+const REVISION_PATIENCE: Duration = Duration::from_secs(20);
+
 /// A value with its revision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
@@ -143,6 +146,42 @@ impl Bucket {
     pub async fn last_revision(&self) -> Result<u64, Error> {
         let info = self.store.stream.get_info().await.map_err(unavailable)?;
         Ok(info.state.last_sequence)
+    }
+
+    /// Shows every revision of every key that the bucket still holds, the oldest first.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn each_revision(&self, mut look: impl FnMut(Change)) -> Result<(), Error> {
+        let info = self.store.stream.get_info().await.map_err(unavailable)?;
+        if info.state.messages == 0 {
+            return Ok(());
+        }
+        let watch = self.store.watch_all_from_revision(1).await;
+        let mut entries = watch.map_err(unavailable)?;
+        loop {
+            let entry = tokio::time::timeout(REVISION_PATIENCE, entries.next())
+                .await
+                .map_err(|_elapsed| unavailable("no revision comes"))?
+                .ok_or_else(|| unavailable("watch ended"))?
+                .map_err(unavailable)?;
+            let is_last = entry.delta == 0;
+            look(change(entry));
+            if is_last {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Removes what a key was before a revision; returns how many revisions that were.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn forget_before(&self, key: &str, revision: u64) -> Result<usize, Error> {
+        let subject = format!("{}{key}", self.store.prefix);
+        let purge = self.store.stream.purge().filter(subject);
+        let purged = purge.sequence(revision).await.map_err(unavailable)?;
+        Ok(usize::try_from(purged.purged).unwrap_or(usize::MAX))
     }
 }
 

@@ -10,10 +10,11 @@ use std::{
 };
 
 use async_nats::{
-    ConnectOptions, Event,
+    ConnectOptions, Event, ServerAddr,
     connection::State,
     jetstream::{self, consumer::PullConsumer},
 };
+use percent_encoding::percent_decode_str;
 
 use crate::subject::{Durable, Names, Stream};
 
@@ -219,6 +220,13 @@ async fn connect_options(
             Duration::from_millis(100 * u64::try_from(attempts.min(20)).unwrap_or(20))
         })
         .event_callback(|event| async move { log(&event) });
+    match login(&options.url) {
+        Some(Login::Password { user, password }) => {
+            connect = connect.user_and_password(user, password);
+        }
+        Some(Login::Token(token)) => connect = connect.token(token),
+        None => {}
+    }
     if let Some(file) = &options.credentials {
         connect = connect.credentials_file(file).await?;
     }
@@ -251,6 +259,29 @@ fn log(event: &Event) {
     }
 }
 
+/// How to log in, if a URL says it.
+#[derive(PartialEq, Eq)]
+enum Login {
+    Password { user: String, password: String },
+    Token(String),
+}
+
+/// Returns the first login that stands in one of the URLs; the client looks for none there.
+fn login(url: &str) -> Option<Login> {
+    let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    url.split(',').find_map(|one| {
+        let address: ServerAddr = one.trim().parse().ok()?;
+        let user = decoded(address.username()?);
+        Some(match address.password() {
+            Some(password) => Login::Password {
+                user,
+                password: decoded(password),
+            },
+            None => Login::Token(user),
+        })
+    })
+}
+
 /// Leaves user name and password out of a URL.
 fn without_user_info(url: &str) -> String {
     url.split(',')
@@ -265,7 +296,7 @@ fn without_user_info(url: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{ServerVersion, without_user_info};
+    use super::{Login, ServerVersion, login, without_user_info};
 
     #[test]
     fn versions_compare_by_number() {
@@ -273,6 +304,20 @@ mod tests {
         assert!(ServerVersion::parse("2.9.10") < ServerVersion::MINIMUM);
         assert!(ServerVersion::parse("2.12.8-beta") < ServerVersion::SCHEDULES);
         assert_eq!(ServerVersion::parse("odd"), ServerVersion(0, 0));
+    }
+
+    #[test]
+    fn the_first_url_with_a_login_says_how_to_log_in() {
+        let password = |user: &str, password: &str| {
+            Some(Login::Password {
+                user: user.to_owned(),
+                password: password.to_owned(),
+            })
+        };
+
+        assert!(login("nats://a:4222,b").is_none());
+        assert!(login("a, nats://u:p%40%2f@b:4222,v:q@c") == password("u", "p@/"));
+        assert!(login("tls://s3cret@a") == Some(Login::Token("s3cret".to_owned())));
     }
 
     #[test]

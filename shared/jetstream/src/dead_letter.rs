@@ -8,7 +8,7 @@ use crate::{
     publisher::Outgoing,
     retry_lane::{Cargo, job_headers},
     subject::Names,
-    wire,
+    wire::{self, event::travelling},
 };
 
 /// Makes the dead letter of a job that was given up. It holds the event's body, so that it can be
@@ -45,9 +45,14 @@ pub struct Rejection<'a> {
     pub reason: &'a str,
     /// What makes it unique: its stream and sequence.
     pub message_id: String,
+    /// Its headers, of which those are kept that travel with an event's body.
+    pub headers: Option<&'a HeaderMap>,
     /// What it held.
     pub payload: &'a Bytes,
 }
+
+/// The most bytes of a rejected message's own headers that are kept.
+const KEPT_HEADERS_BYTES: usize = 8 * 1024;
 
 /// Makes the message that puts a rejected one aside; its payload is cut to `limit` bytes.
 #[must_use]
@@ -61,8 +66,8 @@ pub fn rejection(names: &Names, rejected: Rejection<'_>, limit: usize) -> Outgoi
         wire::SUBJECT_HEADER,
         wire::header_text(rejected.subject).as_str(),
     );
-    let cut = rejected.payload.len() > limit;
-    if cut {
+    let fits = keep_headers(rejected.headers, &mut headers);
+    if !fits || rejected.payload.len() > limit {
         headers.insert(wire::CUT_HEADER, "true");
     }
     Outgoing {
@@ -71,4 +76,17 @@ pub fn rejection(names: &Names, rejected: Rejection<'_>, limit: usize) -> Outgoi
         headers,
         payload: rejected.payload.slice(..rejected.payload.len().min(limit)),
     }
+}
+
+/// Copies the headers that travel with an event's body as long as they fit; returns whether all did.
+fn keep_headers(from: Option<&HeaderMap>, to: &mut HeaderMap) -> bool {
+    let mut bytes = 0;
+    for (name, value) in from.into_iter().flat_map(travelling) {
+        bytes += name.len() + value.len();
+        if bytes > KEPT_HEADERS_BYTES {
+            return false;
+        }
+        to.append(name, value);
+    }
+    true
 }

@@ -269,7 +269,7 @@ pub fn parse_key(key: &str) -> Option<(OrganisationId, EndpointId)> {
     Some((organisation.parse().ok()?, id.parse().ok()?))
 }
 
-fn key(organisation: &OrganisationId, id: &EndpointId) -> String {
+pub(crate) fn key(organisation: &OrganisationId, id: &EndpointId) -> String {
     format!("{organisation}.{id}")
 }
 
@@ -290,7 +290,7 @@ fn encode(endpoint: &Endpoint) -> Bytes {
     .expect("an endpoint is always writable as JSON")
 }
 
-fn decode(value: &[u8]) -> Result<Endpoint, DecodeError> {
+pub(crate) fn decode(value: &[u8]) -> Result<Endpoint, DecodeError> {
     let malformed = |error: serde_json::Error| DecodeError::Malformed(error.to_string());
     let Version { schema } = serde_json::from_slice(value).map_err(malformed)?;
     if schema > SCHEMA {

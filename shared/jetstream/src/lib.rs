@@ -5,9 +5,9 @@
 //! to date. Not guaranteed, because JetStream does not: order, and delivery exactly once.
 //!
 //! [`Broker`] is the connection; [`topology`] makes the streams; [`publisher`] and [`consumer`] move
-//! messages, [`wire`] says what they look like; [`bucket`], [`endpoint_bucket`], [`token_bucket`] and
-//! [`presence`] hold what is configured; [`retry_lane`] decides how a job waits, [`overdue`] looks after those
-//! that wait too long.
+//! messages, [`wire`] says what they look like; [`bucket`], [`endpoint_bucket`], [`token_bucket`],
+//! [`event_type_bucket`] and [`presence`] hold what is configured; [`retry_lane`] decides how a job waits,
+//! [`overdue`] looks after those that wait too long; [`erasing`] finds what the streams hold of an event.
 
 pub mod batcher;
 pub mod bucket;
@@ -16,12 +16,17 @@ pub mod consumer;
 pub mod dead_letter;
 pub mod dead_letters;
 pub mod endpoint_bucket;
+pub mod erasing;
+pub mod erasure_bucket;
+pub mod event_type_bucket;
 pub mod health_bucket;
+pub mod organisation_bucket;
 pub mod overdue;
 pub mod presence;
 pub mod progress;
 pub mod publisher;
 pub mod replay_bucket;
+pub mod resealing;
 pub mod retry_lane;
 pub mod sealing;
 pub mod signal;

@@ -37,6 +37,9 @@ pub struct Revisions {
     /// The latest revision of the tokens bucket, if it follows that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<u64>,
+    /// The latest revision of the bucket of event types, if it follows that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_types: Option<u64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -53,6 +56,7 @@ pub struct Presence {
     replicas: Bucket,
     endpoints: Option<Followed>,
     tokens: Option<Followed>,
+    event_types: Option<Followed>,
     open: watch::Sender<bool>,
     until: Arc<Mutex<Option<Instant>>>,
 }
@@ -100,6 +104,7 @@ impl Presence {
             replicas: Bucket::open(broker, subject::Bucket::Replicas).await?,
             endpoints: None,
             tokens: None,
+            event_types: None,
             open: watch::Sender::new(false),
             until: Arc::default(),
         })
@@ -116,6 +121,13 @@ impl Presence {
     #[must_use]
     pub fn tokens(mut self, followed: Followed) -> Self {
         self.tokens = Some(followed);
+        self
+    }
+
+    /// Reports how far the event types are followed.
+    #[must_use]
+    pub fn event_types(mut self, followed: Followed) -> Self {
+        self.event_types = Some(followed);
         self
     }
 
@@ -168,6 +180,7 @@ impl Presence {
             tokio::select! {
                 () = changed(&mut self.endpoints) => {}
                 () = changed(&mut self.tokens) => {}
+                () = changed(&mut self.event_types) => {}
                 () = tokio::time::sleep(pause) => {}
             }
         }
@@ -178,19 +191,23 @@ impl Presence {
         Revisions {
             endpoints: of(&self.endpoints),
             tokens: of(&self.tokens),
+            event_types: of(&self.event_types),
         }
     }
 
-    fn is_live(&self) -> bool {
-        [&self.endpoints, &self.tokens]
+    fn followed(&self) -> impl Iterator<Item = &Followed> {
+        [&self.endpoints, &self.tokens, &self.event_types]
             .into_iter()
             .flatten()
-            .all(|f| f.held.borrow().live)
+    }
+
+    fn is_live(&self) -> bool {
+        self.followed().all(|f| f.held.borrow().live)
     }
 
     /// Returns whether everything that the followed buckets hold is held.
     async fn is_caught_up(&self) -> bool {
-        for followed in [&self.endpoints, &self.tokens].into_iter().flatten() {
+        for followed in self.followed() {
             match followed.bucket.last_revision().await {
                 Ok(last) if followed.held.borrow().revision >= last => {}
                 _ => return false,

@@ -2,6 +2,7 @@
 
 use async_nats::jetstream::{consumer::PullConsumer, stream};
 use domain::time::Timestamp;
+use time::OffsetDateTime;
 
 use crate::{
     connection::Broker,
@@ -24,13 +25,9 @@ impl Broker {
     /// The broker's word when it does not answer.
     pub async fn written(&self, stream: Stream) -> Result<Written, String> {
         let state = self.state(stream).await?;
-        let millis = state
-            .last_timestamp
-            .unix_timestamp_nanos()
-            .div_euclid(1_000_000);
         Ok(Written {
             sequence: state.last_sequence,
-            at: Timestamp::from_millis(i64::try_from(millis).unwrap_or(0)),
+            at: timestamp(state.last_timestamp),
         })
     }
 
@@ -52,6 +49,15 @@ impl Broker {
         Ok(consumer.cached_info().ack_floor.stream_sequence >= sequence)
     }
 
+    /// Returns when the oldest message of a stream was stored, by the broker's own clock; `None` if there is none.
+    ///
+    /// # Errors
+    /// The broker's word when it does not answer.
+    pub async fn oldest(&self, stream: Stream) -> Result<Option<Timestamp>, String> {
+        let state = self.state(stream).await?;
+        Ok((state.messages > 0).then(|| timestamp(state.first_timestamp)))
+    }
+
     async fn state(&self, stream: Stream) -> Result<stream::State, String> {
         let stream = self
             .context
@@ -60,4 +66,9 @@ impl Broker {
             .map_err(|error| error.to_string())?;
         Ok(stream.cached_info().state.clone())
     }
+}
+
+fn timestamp(time: OffsetDateTime) -> Timestamp {
+    let millis = time.unix_timestamp_nanos().div_euclid(1_000_000);
+    Timestamp::from_millis(i64::try_from(millis).unwrap_or(0))
 }

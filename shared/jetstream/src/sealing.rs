@@ -1,6 +1,6 @@
 //! Sealing of secrets at rest: AES-256-GCM under a key from configuration, whose id travels along.
 
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -13,7 +13,8 @@ pub struct Keyring(Vec<(String, RandomizedNonceKey)>);
 /// A text that holds no usable keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "must be one or more keys separated by commas, each the base64 of 32 bytes, or <id>:<base64>"
+    "must be one or more keys separated by commas, each the base64 of 32 bytes, or <id>:<base64>, \
+     and no id twice"
 )]
 pub struct InvalidKeys;
 
@@ -39,6 +40,10 @@ impl Keyring {
     /// [`InvalidKeys`]; it never repeats the text.
     pub fn parse(text: &str) -> Result<Self, InvalidKeys> {
         let keys: Vec<_> = text.split(',').map(parse_key).collect::<Result<_, _>>()?;
+        let ids: HashSet<&str> = keys.iter().map(|(id, _)| id.as_str()).collect();
+        if ids.len() < keys.len() {
+            return Err(InvalidKeys);
+        }
         Ok(Self(keys))
     }
 
@@ -80,6 +85,35 @@ impl Keyring {
         let text = std::str::from_utf8(opened).map_err(|_error| Error::Damaged)?;
         Ok(Zeroizing::new(text.to_owned()))
     }
+
+    /// Returns whether a sealed text, which can be opened, is sealed under the first key.
+    ///
+    /// # Errors
+    /// As [`Keyring::open`].
+    pub fn is_under_first(&self, owner: &str, sealed: &Sealed) -> Result<bool, Error> {
+        self.open(owner, sealed)?;
+        let first = self.0.first().map(|(id, _)| id.as_str());
+        Ok(first == key_id(sealed))
+    }
+
+    /// Returns a text that is sealed under another key than the first one as it reads under the first.
+    ///
+    /// # Errors
+    /// As [`Keyring::open`] and [`Keyring::seal`].
+    pub fn reseal(&self, owner: &str, sealed: &Sealed) -> Result<Sealed, Error> {
+        self.seal(owner, &self.open(owner, sealed)?)
+    }
+}
+
+/// Returns the id of the key that a text says it is sealed under.
+#[must_use]
+pub fn key_id(sealed: &Sealed) -> Option<&str> {
+    let (id, _) = sealed.0.split_once(':')?;
+    is_id(id).then_some(id)
+}
+
+fn is_id(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric())
 }
 
 impl fmt::Debug for Keyring {
@@ -97,9 +131,7 @@ fn parse_key(text: &str) -> Result<(String, RandomizedNonceKey), InvalidKeys> {
         .map_or((None, text), |(id, rest)| (Some(id), rest));
     let bytes = Zeroizing::new(STANDARD.decode(encoded).map_err(|_error| InvalidKeys)?);
     let id = match id {
-        Some(id) if !id.is_empty() && id.bytes().all(|b| b.is_ascii_alphanumeric()) => {
-            id.to_owned()
-        }
+        Some(id) if is_id(id) => id.to_owned(),
         Some(_) => return Err(InvalidKeys),
         None => domain::token::key_of(encoded).chars().take(8).collect(),
     };
@@ -111,7 +143,7 @@ fn parse_key(text: &str) -> Result<(String, RandomizedNonceKey), InvalidKeys> {
 mod tests {
     use domain::endpoint::Sealed;
 
-    use super::{Error, Keyring};
+    use super::{Error, Keyring, key_id};
 
     const OLD: &str = "b2xkIGtleSBvZiB0aGlydHktdHdvIGJ5dGVzIGxlbmc=";
     const NEW: &str = "bmV3IGtleSBvZiB0aGlydHktdHdvIGJ5dGVzIGxlbmc=";
@@ -141,6 +173,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_under_an_old_key_is_sealed_anew_under_the_first() {
+        let old = Keyring::parse(OLD).unwrap().seal("a", "x").unwrap();
+        let ring = Keyring::parse(&format!("k2:{NEW},{OLD}")).unwrap();
+
+        let new = ring.reseal("a", &old).unwrap();
+
+        assert_eq!(ring.is_under_first("a", &old), Ok(false));
+        assert_eq!(ring.is_under_first("a", &new), Ok(true));
+        assert_eq!(key_id(&new), Some("k2"));
+        assert_eq!(ring.open("a", &new).unwrap().as_str(), "x");
+        let first = Keyring::parse(&format!("k2:{OLD}")).unwrap();
+        assert_eq!(first.is_under_first("a", &new), Err(Error::Damaged));
+        assert_eq!(first.is_under_first("a", &old), Err(Error::UnknownKey));
+        assert_eq!(key_id(&Sealed("no id".to_owned())), None);
+    }
+
+    #[test]
     fn damage_is_noticed() {
         let ring = Keyring::parse(&format!("k:{OLD}")).unwrap();
         for text in ["", "k", "k:", "k:AAAA", "k:!!!"] {
@@ -154,7 +203,16 @@ mod tests {
 
     #[test]
     fn what_is_no_key_is_refused_and_keys_are_not_printed() {
-        for text in ["", "abc", "k:", ":x", &OLD[..20], &format!("{OLD},")] {
+        for text in [
+            "",
+            "abc",
+            "k:",
+            ":x",
+            &OLD[..20],
+            &format!("{OLD},"),
+            &format!("k:{NEW},k:{OLD}"),
+            &format!("{OLD},{OLD}"),
+        ] {
             assert!(Keyring::parse(text).is_err(), "{text}");
         }
         assert_eq!(

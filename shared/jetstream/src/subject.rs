@@ -119,17 +119,23 @@ pub enum Bucket {
     Replicas,
     /// Replays, with how far they are.
     Replays,
+    /// Erasures, with how far they are.
+    Erasures,
+    /// The settings of organisations.
+    Organisations,
 }
 
 impl Bucket {
     /// All buckets.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Endpoints,
         Self::Tokens,
         Self::Health,
         Self::EventTypes,
         Self::Replicas,
         Self::Replays,
+        Self::Erasures,
+        Self::Organisations,
     ];
 
     fn suffix(self) -> &'static str {
@@ -140,6 +146,8 @@ impl Bucket {
             Self::EventTypes => "event_types",
             Self::Replicas => "replicas",
             Self::Replays => "replays",
+            Self::Erasures => "erasures",
+            Self::Organisations => "organisations",
         }
     }
 }
@@ -199,6 +207,12 @@ impl Names {
     #[must_use]
     pub fn event(&self, organisation: &OrganisationId, name: &EventName) -> String {
         format!("{}.events.{organisation}.{name}", self.prefix)
+    }
+
+    /// Returns the subjects of an organisation's events.
+    #[must_use]
+    pub fn all_events(&self, organisation: &OrganisationId) -> String {
+        format!("{}.events.{organisation}.>", self.prefix)
     }
 
     /// Returns organisation and event name of an event's subject, unchecked.

@@ -4,6 +4,7 @@
 //! newer ones to a newer reader.
 
 pub mod attempts;
+pub mod event;
 pub mod job;
 
 use async_nats::HeaderMap;

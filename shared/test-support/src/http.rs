@@ -164,14 +164,30 @@ impl HttpClient {
     /// # Errors
     /// Fails when no answer comes within 30 s.
     pub async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Reply, SendError> {
+        let json = (header::CONTENT_TYPE.as_str(), "application/json");
+        let headers = if body.is_empty() { &[][..] } else { &[json] };
+        self.send_with(method, path, headers, body).await
+    }
+
+    /// Sends bytes as they are, with these headers.
+    ///
+    /// # Errors
+    /// Fails when no answer comes within 30 s.
+    pub async fn send_with(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> Result<Reply, SendError> {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.base));
         if let Some(token) = &self.token {
             request = request.header("x-api-token", token);
         }
-        if !body.is_empty() {
-            request = request.header(header::CONTENT_TYPE, "application/json");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
         }
         let request = request
             .body(Full::new(body))

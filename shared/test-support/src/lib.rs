@@ -10,19 +10,25 @@
 )]
 
 mod daemon;
+mod dns;
 mod eventually;
 mod http;
 mod nats;
+mod pki;
 mod port;
 mod postgres;
 mod process;
+mod proxy;
 mod receiver;
 
 pub use daemon::Signal;
+pub use dns::NameServer;
 pub use eventually::{eventually, eventually_blocking};
 pub use http::{HttpClient, Reply, SendError};
-pub use nats::{BrokerClient, NatsServer, StoredMessage};
+pub use nats::{BrokerClient, NatsCluster, NatsServer, StoredMessage};
+pub use pki::{Authority, Certified};
 pub use port::free_port;
 pub use postgres::Postgres;
 pub use process::{Launch, ServiceProcess, binary_path};
+pub use proxy::{HttpProxy, ProxyConduct};
 pub use receiver::{Answer, Received, Receiver, script};

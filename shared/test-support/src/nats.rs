@@ -1,6 +1,7 @@
 //! A `nats-server` of a test's own: own port, own store directory, killed when dropped.
 
 mod client;
+mod cluster;
 
 use std::{
     io::Read as _,
@@ -13,6 +14,7 @@ use std::{
 use tempfile::TempDir;
 
 pub use self::client::{BrokerClient, StoredMessage};
+pub use self::cluster::NatsCluster;
 use crate::{Signal, daemon::Daemon, eventually_blocking, free_port};
 
 const START_BOUND: Duration = Duration::from_secs(20);
@@ -23,6 +25,10 @@ const MAX_PAYLOAD_BYTES: u32 = 8 * 1024 * 1024;
 pub struct NatsServer {
     daemon: Daemon,
     port: u16,
+    /// What its configuration says beyond what every server's does.
+    more: String,
+    /// Name and password, if it asks for them: what stands before the host in its address.
+    user_info: String,
     directory: TempDir,
 }
 
@@ -33,15 +39,26 @@ impl NatsServer {
     /// Panics when there is no `nats-server` or it does not start.
     #[must_use]
     pub fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// Starts a server with further lines of configuration and returns once it greets clients.
+    ///
+    /// # Panics
+    /// As [`NatsServer::start`].
+    #[must_use]
+    pub fn start_with(more: &str) -> Self {
         let directory = tempfile::tempdir().expect("make a folder for the broker");
         // Somebody else may take the port between our look and the server's: then take another.
         for _ in 0..5 {
             let port = free_port();
-            let daemon = launch(directory.path(), port);
+            let daemon = launch(directory.path(), port, more);
             if let Some(daemon) = greeted(daemon, port) {
                 return Self {
                     daemon,
                     port,
+                    more: more.to_owned(),
+                    user_info: String::new(),
                     directory,
                 };
             }
@@ -49,10 +66,23 @@ impl NatsServer {
         panic!("nats-server did not start: {}", log_of(directory.path()))
     }
 
+    /// Starts a server that asks for a name and a password, which its address holds.
+    ///
+    /// # Panics
+    /// As [`NatsServer::start`].
+    #[must_use]
+    pub fn start_guarded(user: &str, password: &str) -> Self {
+        let asks = format!("authorization {{ user: \"{user}\", password: \"{password}\" }}");
+        Self {
+            user_info: format!("{user}:{password}@"),
+            ..Self::start_with(&asks)
+        }
+    }
+
     /// Returns the address for clients, such as `nats://127.0.0.1:24222`.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("nats://127.0.0.1:{}", self.port)
+        format!("nats://{}127.0.0.1:{}", self.user_info, self.port)
     }
 
     /// Returns the port that clients connect to; it stays over a restart.
@@ -85,7 +115,8 @@ impl NatsServer {
     pub fn restart(&mut self) {
         self.daemon.kill();
         for _ in 0..20 {
-            if let Some(daemon) = greeted(launch(self.directory.path(), self.port), self.port) {
+            let daemon = launch(self.directory.path(), self.port, &self.more);
+            if let Some(daemon) = greeted(daemon, self.port) {
                 self.daemon = daemon;
                 return;
             }
@@ -115,11 +146,11 @@ impl NatsServer {
     }
 }
 
-fn launch(directory: &Path, port: u16) -> Daemon {
+fn launch(directory: &Path, port: u16, more: &str) -> Daemon {
     let config = directory.join("nats.conf");
     let text = format!(
         "listen: \"127.0.0.1:{port}\"\nmax_payload: {MAX_PAYLOAD_BYTES}\n\
-         jetstream {{ store_dir: \"{}\", max_file: 100GB }}\n",
+         jetstream {{ store_dir: \"{}\", max_file: 100GB }}\n{more}\n",
         directory.join("store").display()
     );
     std::fs::write(&config, text).expect("write the broker's configuration");

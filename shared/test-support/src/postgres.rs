@@ -139,6 +139,22 @@ impl Postgres {
         self.database_url(name)
     }
 
+    /// Returns every row of every table of a database as text: what the files may hold compressed.
+    ///
+    /// # Panics
+    /// Panics when the server does not run or there is no such database.
+    #[must_use]
+    pub fn dump(&self, name: &str) -> Vec<u8> {
+        let port = self.port.to_string();
+        let mut command = self.command("pg_dump");
+        // Bytes that are text are written as that text.
+        command.env("PGOPTIONS", "-c bytea_output=escape");
+        command.args(["-h", "127.0.0.1", "-p", &port, "-U", "postgres", name]);
+        let output = command.output().expect("run pg_dump");
+        assert!(output.status.success(), "pg_dump: {}", describe(&output));
+        output.stdout
+    }
+
     /// Stops the server at once, as an outage; the data stays.
     pub fn stop(&self) {
         let server = self.server.lock().take();

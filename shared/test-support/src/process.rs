@@ -159,6 +159,12 @@ impl ServiceProcess {
         .await
     }
 
+    /// Sets a variable from the next start on.
+    pub fn set_env(&mut self, name: &str, value: &str) {
+        let variable = (name.to_owned(), value.to_owned());
+        self.launch.environment.push(variable);
+    }
+
     /// Starts the process again with the same settings, after killing it if it still runs.
     pub fn restart(&mut self) {
         self.daemon.kill();

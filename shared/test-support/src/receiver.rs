@@ -21,7 +21,13 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
-use tokio::{net::TcpListener, sync::oneshot};
+use rustls::ServerConfig;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::oneshot,
+};
+use tokio_rustls::TlsAcceptor;
 
 pub use self::answer::Answer;
 use crate::eventually;
@@ -37,6 +43,8 @@ pub struct Received {
     pub headers: HeaderMap,
     /// Body.
     pub body: Bytes,
+    /// The certificate that the client showed, in DER.
+    pub client_certificate: Option<Vec<u8>>,
     /// When its last byte was read.
     pub at: Instant,
 }
@@ -81,6 +89,7 @@ enum Conduct {
 
 /// A server on a port of the loopback interface, with a thread of its own; stopped when dropped.
 pub struct Receiver {
+    scheme: &'static str,
     address: SocketAddr,
     count: Arc<AtomicU64>,
     kept: Arc<Mutex<Vec<Received>>>,
@@ -108,7 +117,23 @@ impl Receiver {
             script: Arc::new(script),
             kept: Arc::clone(&kept),
         };
-        Self::listen(conduct, kept)
+        Self::listen(conduct, kept, None)
+    }
+
+    /// Starts a receiver that keeps every request and answers by the script, over TLS.
+    ///
+    /// # Panics
+    /// Panics when it cannot listen.
+    pub fn start_tls(
+        tls: Arc<ServerConfig>,
+        script: impl Fn(&Received) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        let kept = Arc::default();
+        let conduct = Conduct::Scripted {
+            script: Arc::new(script),
+            kept: Arc::clone(&kept),
+        };
+        Self::listen(conduct, kept, Some(tls))
     }
 
     /// Starts a receiver that answers 204 at once and keeps nothing but the count: for measurements.
@@ -117,10 +142,14 @@ impl Receiver {
     /// # Panics
     /// Panics when it cannot listen.
     pub fn observing(observer: impl Fn(&Parts, &Bytes) + Send + Sync + 'static) -> Self {
-        Self::listen(Conduct::Observed(Arc::new(observer)), Arc::default())
+        Self::listen(Conduct::Observed(Arc::new(observer)), Arc::default(), None)
     }
 
-    fn listen(conduct: Conduct, kept: Arc<Mutex<Vec<Received>>>) -> Self {
+    fn listen(
+        conduct: Conduct,
+        kept: Arc<Mutex<Vec<Received>>>,
+        tls: Option<Arc<ServerConfig>>,
+    ) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("listen on loopback");
         listener
             .set_nonblocking(true)
@@ -128,7 +157,9 @@ impl Receiver {
         let address = listener.local_addr().expect("know the receiver's port");
         let count = Arc::new(AtomicU64::new(0));
         let (stop, stopped) = oneshot::channel();
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let server = Server {
+            tls: tls.map(TlsAcceptor::from),
             conduct,
             count: Arc::clone(&count),
         };
@@ -137,6 +168,7 @@ impl Receiver {
             .spawn(move || server.run(listener, stopped))
             .expect("start the receiver's thread");
         Self {
+            scheme,
             address,
             count,
             kept,
@@ -148,7 +180,13 @@ impl Receiver {
     /// Returns the URL of a path that starts with a slash.
     #[must_use]
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        format!("{}://{}{path}", self.scheme, self.address)
+    }
+
+    /// Returns the URL of a path under a name that leads to the loopback interface.
+    #[must_use]
+    pub fn url_of(&self, name: &str, path: &str) -> String {
+        format!("{}://{name}:{}{path}", self.scheme, self.address.port())
     }
 
     /// Returns all requests so far in the order of arrival; none for an observing receiver.
@@ -198,6 +236,7 @@ impl Drop for Receiver {
 
 #[derive(Clone)]
 struct Server {
+    tls: Option<TlsAcceptor>,
     conduct: Conduct,
     count: Arc<AtomicU64>,
 }
@@ -224,22 +263,41 @@ impl Server {
             };
             // Without it answers wait for the peer's delayed acknowledgement.
             drop(stream.set_nodelay(true));
-            let server = self.clone();
-            tokio::spawn(async move {
-                let service = service_fn(|request| server.answer(request));
-                // An error is a hang-up, the peer's or a scripted one.
-                drop(
-                    http1::Builder::new()
-                        .serve_connection(TokioIo::new(stream), service)
-                        .await,
-                );
-            });
+            tokio::spawn(self.clone().serve(stream));
         }
+    }
+
+    async fn serve(self, stream: TcpStream) {
+        let Some(acceptor) = &self.tls else {
+            return self.serve_http(stream, None).await;
+        };
+        // A handshake that fails is the client's to tell of.
+        let Ok(stream) = acceptor.accept(stream).await else {
+            return;
+        };
+        let shown = stream.get_ref().1.peer_certificates();
+        let certificate = shown.and_then(|chain| Some(chain.first()?.as_ref().to_vec()));
+        self.serve_http(stream, certificate).await;
+    }
+
+    async fn serve_http(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        certificate: Option<Vec<u8>>,
+    ) {
+        let service = service_fn(|request| self.answer(request, certificate.clone()));
+        // An error is a hang-up, the peer's or a scripted one.
+        drop(
+            http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .await,
+        );
     }
 
     async fn answer(
         &self,
         request: Request<Incoming>,
+        certificate: Option<Vec<u8>>,
     ) -> Result<Response<Full<Bytes>>, Box<dyn Error + Send + Sync>> {
         let (parts, body) = request.into_parts();
         let body = body.collect().await?.to_bytes();
@@ -253,7 +311,7 @@ impl Server {
                 }
             }
             Conduct::Scripted { script, kept } => {
-                let received = received(parts, body);
+                let received = received(parts, body, certificate);
                 let answer = script(&received);
                 kept.lock().push(received);
                 answer
@@ -275,7 +333,7 @@ impl Server {
     }
 }
 
-fn received(parts: Parts, body: Bytes) -> Received {
+fn received(parts: Parts, body: Bytes, client_certificate: Option<Vec<u8>>) -> Received {
     let path = parts
         .uri
         .path_and_query()
@@ -286,6 +344,7 @@ fn received(parts: Parts, body: Bytes) -> Received {
         path,
         headers: parts.headers,
         body,
+        client_certificate,
         at: Instant::now(),
     }
 }

@@ -16,16 +16,19 @@ use serde::{Deserialize, Serialize};
 use crate::api::BODY_MAX_BYTES;
 
 /// What may be asked for.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-struct Wanted {
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct RetryOptions {
+    /// Whether the retry policy starts anew; else it is one attempt.
+    #[serde(default)]
     with_retries: bool,
 }
 
 /// The attempt that will be made.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = AcceptedAttempt)]
 #[serde(rename_all = "camelCase")]
-struct AttemptView<'a> {
+pub(super) struct AttemptView<'a> {
     job_id: &'a JobId,
     attempt: u32,
 }
@@ -40,7 +43,7 @@ pub(super) async fn with_retries(
     if body.trim_ascii().is_empty() {
         return Ok(false);
     }
-    let wanted = body::json::<Option<Object<Wanted>>>(&body, operation)?;
+    let wanted = body::json::<Option<Object<RetryOptions>>>(&body, operation)?;
     Ok(wanted.is_some_and(|Object(wanted)| wanted.with_retries))
 }
 

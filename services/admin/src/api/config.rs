@@ -1,5 +1,6 @@
 //! `/webhooks/configs`: what the operations on configs share, and the form of a config.
 
+mod access;
 mod delete;
 mod get;
 mod list;
@@ -7,6 +8,8 @@ mod patch;
 mod pause;
 mod put;
 mod resume;
+mod rotate;
+mod stats;
 mod test;
 
 use std::{
@@ -15,10 +18,9 @@ use std::{
 };
 
 use axum::{
-    Json, Router,
+    Json,
     extract::Request,
     response::{IntoResponse as _, Response},
-    routing::MethodFilter,
 };
 use domain::{
     endpoint::{Endpoint, EventPattern, Header, HeaderValue, Method},
@@ -31,6 +33,7 @@ use domain::{
 use http::{HeaderMap, header};
 use http_api::problem::Problem;
 use serde::{Serialize, Serializer};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     Admin,
@@ -42,57 +45,55 @@ use crate::{
 const MISSING: &str = "there is no such webhook config";
 
 /// Returns the routes of configs.
-pub(super) fn routes(instruments: &Arc<Instruments>) -> Router<Arc<Admin>> {
-    let list = counted(
-        instruments,
-        (MethodFilter::GET, list::OPERATION),
-        list::handler,
-    );
-    let put = counted(
-        instruments,
-        (MethodFilter::PUT, put::OPERATION),
-        put::handler,
-    );
-    let get = counted(
-        instruments,
-        (MethodFilter::GET, get::OPERATION),
-        get::handler,
-    );
-    let patch = counted(
-        instruments,
-        (MethodFilter::PATCH, patch::OPERATION),
-        patch::handler,
-    );
-    let delete = counted(
-        instruments,
-        (MethodFilter::DELETE, delete::OPERATION),
-        delete::handler,
-    );
-    let pause = counted(
-        instruments,
-        (MethodFilter::POST, pause::OPERATION),
-        pause::handler,
-    );
-    let resume = counted(
-        instruments,
-        (MethodFilter::POST, resume::OPERATION),
-        resume::handler,
-    );
-    let test = counted(
-        instruments,
-        (MethodFilter::POST, test::OPERATION),
-        test::handler,
-    );
-    Router::new()
-        .route("/webhooks/configs", list.merge(put))
-        .route("/webhooks/configs/{id}/test", test)
-        .route("/webhooks/configs/{id}/pause", pause)
-        .route("/webhooks/configs/{id}/resume", resume)
-        .route("/webhooks/configs/{id}", get.merge(patch).merge(delete))
+pub(super) fn routes(instruments: &Arc<Instruments>) -> OpenApiRouter<Arc<Admin>> {
+    OpenApiRouter::new()
+        .routes(counted(
+            instruments,
+            list::OPERATION,
+            routes!(list::handler),
+        ))
+        .routes(counted(instruments, put::OPERATION, routes!(put::handler)))
+        .routes(counted(instruments, get::OPERATION, routes!(get::handler)))
+        .routes(counted(
+            instruments,
+            patch::OPERATION,
+            routes!(patch::handler),
+        ))
+        .routes(counted(
+            instruments,
+            delete::OPERATION,
+            routes!(delete::handler),
+        ))
+        .routes(counted(
+            instruments,
+            pause::OPERATION,
+            routes!(pause::handler),
+        ))
+        .routes(counted(
+            instruments,
+            resume::OPERATION,
+            routes!(resume::handler),
+        ))
+        .routes(counted(
+            instruments,
+            rotate::OPERATION,
+            routes!(rotate::handler),
+        ))
+        .routes(counted(
+            instruments,
+            test::OPERATION,
+            routes!(test::handler),
+        ))
+        .routes(counted(
+            instruments,
+            stats::OPERATION,
+            routes!(stats::handler),
+        ))
 }
 
 /// A config as the API shows it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = WebhookConfig)]
 #[serde(rename_all = "camelCase")]
 struct ConfigView<'a> {
     id: &'a EndpointId,
@@ -103,17 +104,32 @@ struct ConfigView<'a> {
     is_enabled: bool,
     is_paused: bool,
     max_retries: u32,
+    /// The values of sensitive ones are masked.
+    #[schema(value_type = BTreeMap<String, String>)]
     #[serde(serialize_with = "shown_headers")]
     headers: &'a [Header],
     entity_filters: &'a BTreeMap<EventName, BTreeSet<String>>,
-    signing: Scheme,
+    signing: &'a Scheme,
+    #[schema(required)]
+    client_certificate: Option<access::CertificateView<'a>>,
+    /// The roots, in PEM, that are trusted in place of the installation's.
+    #[schema(required)]
+    ca_certificate: Option<&'a str>,
+    #[schema(required)]
+    oauth2: Option<access::OAuth2View<'a>>,
+    /// Verifies the `v1a` signatures of an endpoint that has a key pair.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    public_key: Option<&'a str>,
     /// Only in the answer that tells of a generated secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<String>,
     retry_policy: &'a RetryPolicy,
     timeout_ms: u32,
+    #[schema(required)]
     rate_limit: Option<f64>,
+    #[schema(required)]
     max_in_flight: Option<u32>,
+    #[schema(required)]
     description: Option<&'a str>,
     metadata: &'a BTreeMap<String, String>,
     created_at: Timestamp,
@@ -134,7 +150,11 @@ impl<'a> ConfigView<'a> {
             max_retries: endpoint.max_retries(),
             headers: &endpoint.headers,
             entity_filters: &endpoint.entity_filters,
-            signing: endpoint.signing,
+            signing: &endpoint.signing,
+            client_certificate: endpoint.client_certificate.as_ref().map(Into::into),
+            ca_certificate: endpoint.ca_certificate.as_deref(),
+            oauth2: endpoint.oauth2.as_ref().map(Into::into),
+            public_key: endpoint.public_key(),
             secret: None,
             retry_policy: &endpoint.retry_policy,
             timeout_ms: endpoint.timeout_ms,
@@ -173,8 +193,8 @@ fn shown_headers<S: Serializer>(headers: &[Header], serializer: S) -> Result<S::
     }))
 }
 
-/// Reads `If-Match`: the `ETag` of a config, or `*`.
-fn expected(headers: &HeaderMap, operation: &'static str) -> Result<Expected, Problem> {
+/// Reads `If-Match`: an `ETag`, or `*`.
+pub(super) fn expected(headers: &HeaderMap, operation: &'static str) -> Result<Expected, Problem> {
     let Some(value) = headers.get(header::IF_MATCH) else {
         return Ok(Expected::Any);
     };
@@ -187,7 +207,7 @@ fn expected(headers: &HeaderMap, operation: &'static str) -> Result<Expected, Pr
         (_, Some(revision)) => Ok(Expected::Revision(revision)),
         (_, None) => Err(Problem::bad_request(
             operation,
-            "If-Match: must be the ETag of the webhook config, such as \"7\"",
+            "If-Match: must be an ETag that was read, such as \"7\"",
         )),
     }
 }

@@ -10,7 +10,6 @@ mod retry_many;
 
 use std::sync::Arc;
 
-use axum::{Router, routing::MethodFilter};
 use domain::{
     dead_letter::DeadLetter,
     name::{EndpointId, EventId, EventName, JobId, OrganisationId},
@@ -19,6 +18,7 @@ use domain::{
 use http_api::problem::Problem;
 use jetstream::dead_letters::{DeadLetters, Letter};
 use serde::Serialize;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     Admin,
@@ -29,46 +29,39 @@ use crate::{
 const MISSING: &str = "there is no such dead letter";
 
 /// Returns the routes of dead letters.
-pub(super) fn routes(instruments: &Arc<Instruments>) -> Router<Arc<Admin>> {
-    let list = counted(
-        instruments,
-        (MethodFilter::GET, list::OPERATION),
-        list::handler,
-    );
-    let delete_many = counted(
-        instruments,
-        (MethodFilter::DELETE, delete_many::OPERATION),
-        delete_many::handler,
-    );
-    let retry_many = counted(
-        instruments,
-        (MethodFilter::POST, retry_many::OPERATION),
-        retry_many::handler,
-    );
-    let get = counted(
-        instruments,
-        (MethodFilter::GET, get::OPERATION),
-        get::handler,
-    );
-    let delete = counted(
-        instruments,
-        (MethodFilter::DELETE, delete::OPERATION),
-        delete::handler,
-    );
-    let retry = counted(
-        instruments,
-        (MethodFilter::POST, retry::OPERATION),
-        retry::handler,
-    );
-    Router::new()
-        .route("/webhooks/dead-letters", list.merge(delete_many))
-        .route("/webhooks/dead-letters/retry", retry_many)
-        .route("/webhooks/dead-letters/{id}", get.merge(delete))
-        .route("/webhooks/dead-letters/{id}/retry", retry)
+pub(super) fn routes(instruments: &Arc<Instruments>) -> OpenApiRouter<Arc<Admin>> {
+    OpenApiRouter::new()
+        .routes(counted(
+            instruments,
+            list::OPERATION,
+            routes!(list::handler),
+        ))
+        .routes(counted(
+            instruments,
+            delete_many::OPERATION,
+            routes!(delete_many::handler),
+        ))
+        .routes(counted(
+            instruments,
+            retry_many::OPERATION,
+            routes!(retry_many::handler),
+        ))
+        .routes(counted(instruments, get::OPERATION, routes!(get::handler)))
+        .routes(counted(
+            instruments,
+            delete::OPERATION,
+            routes!(delete::handler),
+        ))
+        .routes(counted(
+            instruments,
+            retry::OPERATION,
+            routes!(retry::handler),
+        ))
 }
 
 /// A dead letter as the API shows it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = DeadLetter)]
 #[serde(rename_all = "camelCase")]
 struct LetterView<'a> {
     id: String,
@@ -76,15 +69,19 @@ struct LetterView<'a> {
     webhook_config_id: &'a EndpointId,
     organisation_id: &'a OrganisationId,
     event_id: &'a EventId,
+    #[schema(required)]
     event_category: Option<&'a str>,
     event_sub_category: &'a EventName,
+    /// One of the reasons that a list may be filtered by.
     reason: &'a str,
+    #[schema(required)]
     error_message: Option<&'a str>,
     /// The number of the last attempt, or of the one that was due.
     attempt: u32,
     /// Whether the job was delivered all the same, by another chain of attempts.
     delivered: bool,
     created_at: Timestamp,
+    #[schema(required)]
     expires_at: Option<Timestamp>,
 }
 

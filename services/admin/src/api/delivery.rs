@@ -7,7 +7,6 @@ mod query;
 use std::sync::Arc;
 
 use attempt_store::{Attempted, Delivery, Happening, TimelineEntry};
-use axum::{Router, routing::MethodFilter};
 use domain::{
     attempt::Trigger,
     job_state::{DeliveryState, JobState},
@@ -16,53 +15,58 @@ use domain::{
     time::Timestamp,
 };
 use serde::Serialize;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{Admin, api::counted, metrics::Instruments};
 
 /// Returns the routes of deliveries.
-pub(super) fn routes(instruments: &Arc<Instruments>) -> Router<Arc<Admin>> {
-    let list = counted(
-        instruments,
-        (MethodFilter::GET, list::OPERATION),
-        list::handler,
-    );
-    let get = counted(
-        instruments,
-        (MethodFilter::GET, get::OPERATION),
-        get::handler,
-    );
-    Router::new()
-        .route("/webhooks/deliveries", list)
-        .route("/webhooks/deliveries/{id}", get)
+pub(super) fn routes(instruments: &Arc<Instruments>) -> OpenApiRouter<Arc<Admin>> {
+    OpenApiRouter::new()
+        .routes(counted(
+            instruments,
+            list::OPERATION,
+            routes!(list::handler),
+        ))
+        .routes(counted(instruments, get::OPERATION, routes!(get::handler)))
 }
 
 /// A delivery as the API shows it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Delivery)]
 #[serde(rename_all = "camelCase")]
 struct DeliveryView<'a> {
     id: &'a JobId,
     webhook_config_id: &'a EndpointId,
     organisation_id: &'a OrganisationId,
     event_id: &'a EventId,
+    #[schema(required)]
     event_category: Option<&'a str>,
     event_sub_category: &'a EventName,
     state: DeliveryState,
     /// Why it is parked or was given up.
+    #[schema(required)]
     reason: Option<&'a str>,
     /// How many attempts were made.
     attempts: u32,
     /// The highest attempt number.
+    #[schema(required)]
     last_attempt: Option<u32>,
+    #[schema(required)]
     last_attempt_at: Option<Timestamp>,
+    #[schema(required)]
     next_attempt_at: Option<Timestamp>,
+    #[schema(required)]
     response_status: Option<u16>,
+    #[schema(required)]
     error_message: Option<&'a str>,
+    #[schema(required)]
     error_kind: Option<ErrorKind>,
     created_at: Timestamp,
 }
 
 /// An entry of a timeline as the API shows it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = DeliveryEntry)]
 #[serde(rename_all = "camelCase")]
 struct EntryView<'a> {
     /// That of an attempt is the id of its log record.
@@ -71,28 +75,33 @@ struct EntryView<'a> {
     trigger: Trigger,
     #[serde(flatten)]
     happening: HappeningView<'a>,
+    #[schema(required)]
     next_attempt_at: Option<Timestamp>,
     created_at: Timestamp,
 }
 
-#[derive(Debug, Serialize)]
-#[serde(
-    tag = "type",
-    rename_all = "camelCase",
-    rename_all_fields = "camelCase"
-)]
+/// What happened, by its `type`.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = DeliveryHappening)]
+#[serde(tag = "type", rename_all = "camelCase")]
 enum HappeningView<'a> {
+    #[serde(rename_all = "camelCase")]
     Attempt {
         success: bool,
+        #[schema(required)]
         response_status: Option<u16>,
+        #[schema(required)]
         error_message: Option<&'a str>,
+        #[schema(required)]
         error_kind: Option<ErrorKind>,
         duration_ms: u32,
     },
     Parked {
+        #[schema(required)]
         reason: Option<&'a str>,
     },
     Dead {
+        #[schema(required)]
         reason: Option<&'a str>,
     },
 }

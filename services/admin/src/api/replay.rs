@@ -7,7 +7,6 @@ mod start;
 
 use std::sync::Arc;
 
-use axum::{Router, routing::MethodFilter};
 use domain::{
     name::{EndpointId, OrganisationId, ReplayId},
     replay::{Mode, Reason, Replay, State},
@@ -15,41 +14,36 @@ use domain::{
 };
 use http_api::problem::Problem;
 use serde::Serialize;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{Admin, api::counted, metrics::Instruments, replaying::Refusal};
 
 const MISSING: &str = "there is no such replay";
 
 /// Returns the routes of replays.
-pub(super) fn routes(instruments: &Arc<Instruments>) -> Router<Arc<Admin>> {
-    let start = counted(
-        instruments,
-        (MethodFilter::POST, start::OPERATION),
-        start::handler,
-    );
-    let list = counted(
-        instruments,
-        (MethodFilter::GET, list::OPERATION),
-        list::handler,
-    );
-    let get = counted(
-        instruments,
-        (MethodFilter::GET, get::OPERATION),
-        get::handler,
-    );
-    let cancel = counted(
-        instruments,
-        (MethodFilter::DELETE, cancel::OPERATION),
-        cancel::handler,
-    );
-    Router::new()
-        .route("/webhooks/configs/{id}/replay", start)
-        .route("/webhooks/replays", list)
-        .route("/webhooks/replays/{id}", get.merge(cancel))
+pub(super) fn routes(instruments: &Arc<Instruments>) -> OpenApiRouter<Arc<Admin>> {
+    OpenApiRouter::new()
+        .routes(counted(
+            instruments,
+            start::OPERATION,
+            routes!(start::handler),
+        ))
+        .routes(counted(
+            instruments,
+            list::OPERATION,
+            routes!(list::handler),
+        ))
+        .routes(counted(instruments, get::OPERATION, routes!(get::handler)))
+        .routes(counted(
+            instruments,
+            cancel::OPERATION,
+            routes!(cancel::handler),
+        ))
 }
 
 /// A replay as the API shows it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Replay)]
 #[serde(rename_all = "camelCase")]
 struct ReplayView<'a> {
     id: &'a ReplayId,
@@ -60,6 +54,7 @@ struct ReplayView<'a> {
     to: Timestamp,
     rate_per_second: u32,
     state: State,
+    #[schema(required)]
     reason: Option<Reason>,
     /// The events of the range, counted up to a bound when the replay begins to run; 0 before that.
     total: u64,
@@ -69,6 +64,7 @@ struct ReplayView<'a> {
     skipped: u64,
     created_at: Timestamp,
     updated_at: Timestamp,
+    #[schema(required)]
     finished_at: Option<Timestamp>,
 }
 

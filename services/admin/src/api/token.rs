@@ -6,50 +6,51 @@ mod list;
 
 use std::sync::Arc;
 
-use axum::{Router, routing::MethodFilter};
 use domain::{
     name::OrganisationId,
     time::Timestamp,
     token::{Role, Token},
 };
 use serde::Serialize;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{Admin, api::counted, metrics::Instruments};
 
 /// Returns the routes of tokens.
-pub(super) fn routes(instruments: &Arc<Instruments>) -> Router<Arc<Admin>> {
-    let list = counted(
-        instruments,
-        (MethodFilter::GET, list::OPERATION),
-        list::handler,
-    );
-    let create = counted(
-        instruments,
-        (MethodFilter::POST, create::OPERATION),
-        create::handler,
-    );
-    let delete = counted(
-        instruments,
-        (MethodFilter::DELETE, delete::OPERATION),
-        delete::handler,
-    );
-    Router::new()
-        .route("/tokens", list.merge(create))
-        .route("/tokens/{id}", delete)
+pub(super) fn routes(instruments: &Arc<Instruments>) -> OpenApiRouter<Arc<Admin>> {
+    OpenApiRouter::new()
+        .routes(counted(
+            instruments,
+            list::OPERATION,
+            routes!(list::handler),
+        ))
+        .routes(counted(
+            instruments,
+            create::OPERATION,
+            routes!(create::handler),
+        ))
+        .routes(counted(
+            instruments,
+            delete::OPERATION,
+            routes!(delete::handler),
+        ))
 }
 
 /// A token as the API shows it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Token)]
 #[serde(rename_all = "camelCase")]
 struct TokenView<'a> {
     id: &'a str,
     /// Only in the answer that tells of a new token.
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<&'a str>,
+    #[schema(required)]
     organisation_id: Option<&'a OrganisationId>,
     role: Role,
     name: &'a str,
     created_at: Timestamp,
+    #[schema(required)]
     expires_at: Option<Timestamp>,
 }
 

@@ -17,6 +17,8 @@ pub(super) struct Archive(AttemptStore);
 #[derive(Debug)]
 pub(super) struct Stretch {
     pub(super) events: Vec<ArchivedEvent>,
+    /// Where events lie whose bodies have expired.
+    pub(super) expired: Vec<Place>,
     /// Where the next ones begin; `None` if there are none.
     pub(super) next: Option<Place>,
 }
@@ -51,11 +53,8 @@ impl Archive {
             .await?;
         Ok(Stretch {
             events: page.events,
-            next: page.next.map(|next| Place {
-                accepted_at: next.accepted_at,
-                event_id: next.event_id,
-                body_hash: next.hash,
-            }),
+            expired: page.expired.into_iter().map(place).collect(),
+            next: page.next.map(place),
         })
     }
 
@@ -72,6 +71,14 @@ impl Archive {
             .await?;
         settled.extend(self.0.live_events(organisation, endpoint, events).await?);
         Ok(settled)
+    }
+}
+
+fn place(position: ArchivePosition) -> Place {
+    Place {
+        accepted_at: position.accepted_at,
+        event_id: position.event_id,
+        body_hash: position.hash,
     }
 }
 

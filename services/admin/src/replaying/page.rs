@@ -5,9 +5,10 @@ use std::{collections::HashSet, sync::Arc};
 use attempt_store::{ArchivedEvent, AttemptStore, ReadError};
 use domain::{
     endpoint::Endpoint,
-    event::stored_max_bytes,
+    event::{BodyHash, stored_max_bytes},
     name::EventId,
     replay::{Archived, Mode, Pace, Place, Progress, Reason, Replay, covered, trace},
+    time::Timestamp,
 };
 use futures::future::join_all;
 use http_api::host::Parts;
@@ -56,6 +57,8 @@ pub(super) struct Pages {
 #[derive(Debug)]
 struct Chosen {
     events: Vec<(ArchivedEvent, bool)>,
+    /// How many others lie among them whose bodies have expired.
+    expired: usize,
     /// The place behind them; `None` if there are no more events.
     place: Option<Place>,
 }
@@ -126,7 +129,11 @@ impl Pages {
         endpoint: &Endpoint,
         pace: &Pace,
     ) -> Result<Chosen, ReadError> {
-        let Stretch { mut events, next } = self.archive.events(replay, pace.look()).await?;
+        let Stretch {
+            mut events,
+            mut expired,
+            next,
+        } = self.archive.events(replay, pace.look()).await?;
         let settled = self.settled(replay, endpoint, &events).await?;
         let turns: Vec<bool> = events
             .iter()
@@ -134,11 +141,22 @@ impl Pages {
             .collect();
         let covered = covered(&turns, pace.jobs());
         // Where all is dealt with, so are bodies that have expired and are in the archive's order only.
-        let next = next.filter(|_| covered == events.len());
+        let is_all = covered == events.len();
         events.truncate(covered);
-        let place = next.or_else(|| events.last().map(|last| archived(last).place()));
+        let last = events.last().map(|last| archived(last).place());
+        if !is_all {
+            expired.retain(|place| {
+                last.as_ref()
+                    .is_some_and(|last| order(place) <= order(last))
+            });
+        }
+        let place = next.filter(|_| is_all).or_else(|| {
+            let places = last.into_iter().chain(expired.last().cloned());
+            places.max_by(|a, b| order(a).cmp(&order(b)))
+        });
         Ok(Chosen {
             events: events.into_iter().zip(turns).collect(),
+            expired: expired.len(),
             place,
         })
     }
@@ -167,7 +185,8 @@ impl Pages {
         let Some(place) = chosen.place else {
             return Page::End;
         };
-        let looked = u64::try_from(chosen.events.len()).unwrap_or(u64::MAX);
+        let looked = chosen.events.len().saturating_add(chosen.expired);
+        let looked = u64::try_from(looked).unwrap_or(u64::MAX);
         let turns = chosen.events.into_iter().filter(|(_, turn)| *turn);
         let jobs = turns.map(|(event, _)| self.store(replay, revision, event));
         let stored = join_all(jobs).await;
@@ -210,12 +229,18 @@ impl Pages {
     }
 }
 
+/// Returns what places are ordered by, as the archive orders them.
+fn order(place: &Place) -> (Timestamp, &EventId, BodyHash) {
+    (place.accepted_at, &place.event_id, place.body_hash)
+}
+
 fn archived(event: &ArchivedEvent) -> Archived<'_> {
     Archived {
         id: &event.id,
         name: &event.name,
         category: event.category.as_deref(),
         source_id: event.source_id.as_deref(),
+        content: &event.content,
         body_hash: event.hash,
         accepted_at: event.accepted_at,
     }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use domain::{
     draft::{ConfigDraft, url_key},
+    endpoint::Endpoint,
     name::{EndpointId, OrganisationId},
 };
 use futures::future::join_all;
@@ -28,12 +29,15 @@ pub(crate) enum Target {
     },
 }
 
+/// A field with a URL whose host was not checked before.
+pub(super) type NewHost = (&'static str, String);
+
 /// What an item comes to.
 #[derive(Debug)]
 struct Item {
     target: Target,
-    /// The URL that the endpoint has before.
-    old_url: Option<String>,
+    /// What of it is called that was not called before.
+    hosts: Vec<NewHost>,
     /// The URL that it will have.
     url: String,
 }
@@ -70,9 +74,7 @@ impl Configs {
             }
             items.push(item);
         }
-        let checks = items
-            .iter()
-            .map(|item| self.check_host(item.old_url.as_deref(), &item.url));
+        let checks = items.iter().map(|item| self.check_hosts(&item.hosts));
         let checked = join_all(checks).await.into_iter().enumerate();
         for (at, is_allowed) in checked {
             is_allowed.map_err(|refusal| (at, refusal))?;
@@ -80,10 +82,10 @@ impl Configs {
         Ok(items.into_iter().map(|item| item.target).collect())
     }
 
-    /// Checks what a URL's host resolves to, if the URL is new.
-    pub(super) async fn check_host(&self, old_url: Option<&str>, url: &str) -> Result<(), Refusal> {
-        if old_url != Some(url) {
-            self.lookups.check(&self.destinations, url).await?;
+    /// Checks what the hosts of new URLs resolve to.
+    pub(super) async fn check_hosts(&self, hosts: &[NewHost]) -> Result<(), Refusal> {
+        for (field, url) in hosts {
+            self.lookups.check(&self.destinations, field, url).await?;
         }
         Ok(())
     }
@@ -134,10 +136,25 @@ impl Configs {
         };
         Ok(Item {
             target,
-            old_url: existing.map(|existing| existing.url.clone()),
+            hosts: new_hosts(existing, &endpoint),
             url: endpoint.url,
         })
     }
+}
+
+/// Returns the URLs of an endpoint that it did not have before.
+pub(super) fn new_hosts(existing: Option<&Endpoint>, endpoint: &Endpoint) -> Vec<NewHost> {
+    let token_url = |endpoint: &Endpoint| endpoint.oauth2.as_ref().map(|o| o.token_url.clone());
+    let mut hosts = Vec::new();
+    if existing.is_none_or(|existing| existing.url != endpoint.url) {
+        hosts.push(("url", endpoint.url.clone()));
+    }
+    if let Some(url) = token_url(endpoint)
+        && existing.and_then(token_url).as_ref() != Some(&url)
+    {
+        hosts.push(("oauth2.tokenUrl", url));
+    }
+    hosts
 }
 
 impl Seen {

@@ -1,6 +1,6 @@
 //! Why a config is not saved, and what is answered then.
 
-use domain::draft::Fault;
+use domain::{draft::Fault, endpoint::TooManySecrets};
 use http_api::problem::Problem;
 use jetstream::{bucket, sealing};
 
@@ -35,6 +35,12 @@ pub(crate) enum Refusal {
     /// The config with everything in it is too large to be kept.
     #[error("must be at most 768 KiB altogether")]
     TooLarge,
+    /// The endpoint does not sign, so it has no secret to rotate.
+    #[error("signing: is none, so there is no secret to rotate")]
+    NotSigned,
+    /// The endpoint has as many live secrets as it may have.
+    #[error("secret: {0}")]
+    TooManySecrets(#[from] TooManySecrets),
     /// A field is wrong.
     #[error(transparent)]
     Fault(#[from] Fault),
@@ -56,7 +62,9 @@ impl Refusal {
             Self::NotFound if item.is_empty() => Problem::not_found(operation, self.to_string()),
             Self::NotFound => Problem::not_found(operation, format!("{item}id: {self}")),
             Self::UrlTaken => Problem::conflict(operation, format!("{item}{self}")),
-            Self::Changed | Self::Busy => Problem::conflict(operation, self.to_string()),
+            Self::Changed | Self::Busy | Self::NotSigned | Self::TooManySecrets(_) => {
+                Problem::conflict(operation, self.to_string())
+            }
             Self::Foreign => Problem::forbidden(operation, format!("{item}{self}")),
             Self::Doublet { .. } | Self::Fault(_) => {
                 Problem::bad_request(operation, format!("{item}{self}"))

@@ -4,6 +4,7 @@ use attempt_store::ArchivedEvent;
 use bytes::Bytes;
 use domain::{
     attempt::{AttemptRecord, Trigger},
+    content::Content,
     event::BodyHash,
     job::{Job, Run},
     name::JobId,
@@ -304,6 +305,7 @@ fn event() -> ArchivedEvent {
         name: "reward.earned".parse().unwrap(),
         category: None,
         source_id: None,
+        content: Content::default(),
         body: Bytes::from_static(BODY.as_bytes()),
         accepted_at: Timestamp::from_millis(1_773_483_705_102),
     }
@@ -319,6 +321,7 @@ fn job(endpoint: &str) -> Job {
         event,
         name: "reward.earned".parse().unwrap(),
         category: None,
+        content: Content::default(),
         body_hash: BodyHash::of(BODY.as_bytes()),
         accepted_at: Timestamp::from_millis(1),
         attempt: 1,

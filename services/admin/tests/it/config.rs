@@ -69,6 +69,7 @@ async fn the_form_of_a_config_is_pinned() {
         "isPaused": false, "maxRetries": 5,
         "headers": {"X-Webhook-Source": "acme", "Authorization": "Bearer ***"},
         "entityFilters": {"reward.earned": ["r-1"]}, "signing": "standard",
+        "clientCertificate": null, "caCertificate": null, "oauth2": null,
         "retryPolicy": {"preset": "custom", "delay": {"fixed": 100}}, "timeoutMs": 2000,
         "rateLimit": 2.5, "maxInFlight": 4, "description": "d", "metadata": {"k": "v"},
         "createdAt": made["createdAt"], "updatedAt": made["updatedAt"],

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use domain::{
     attempt::{AttemptRecord, Trigger},
+    content::Content,
     event::BodyHash,
     job::{Job, Run},
     name::JobId,
@@ -436,6 +437,7 @@ fn job(endpoint: &str, event: &str, attempt: u32) -> Job {
         event,
         name: "reward.earned".parse().unwrap(),
         category: Some("reward".to_owned()),
+        content: Content::default(),
         body_hash: BodyHash::of(BODY.as_bytes()),
         accepted_at: Timestamp::from_millis(BEGIN_MS),
         attempt,

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use config::Secret;
 use domain::destination::Policy;
 use http::{HeaderMap, Method, Request, StatusCode, header};
-use http_api::{host::Parts, problem};
+use http_api::{host::Parts, problem, rate_limit::Rates};
 use http_body_util::BodyExt as _;
 use jetstream::{
     Broker,
@@ -115,10 +115,11 @@ impl Installation {
             operator_token: Secret::new(operator_token.to_owned()),
             keyring: Arc::new(Keyring::parse(SECRETS_KEY).unwrap()),
             destinations: Arc::new(destinations),
+            resolves_names: true,
+            rates: Rates::default(),
         };
-        let router = admin::start(&settings, store.clone(), &parts)
-            .await
-            .unwrap();
+        let starting = Box::pin(admin::start(&settings, store.clone(), &parts));
+        let router = starting.await.unwrap();
         assert!(readiness.until_ready().await, "the service gets ready");
         Self {
             server,
@@ -188,6 +189,10 @@ impl Installation {
                 held: holds.clone(),
             })
             .tokens(Followed {
+                bucket: bucket.clone(),
+                held: holds.clone(),
+            })
+            .event_types(Followed {
                 bucket,
                 held: holds,
             });

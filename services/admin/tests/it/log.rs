@@ -4,8 +4,10 @@ use attempt_store::ArchivedEvent;
 use bytes::Bytes;
 use domain::{
     attempt::{AttemptRecord, BodyEncoding, Trigger},
+    content::Content,
     event::BodyHash,
     name::JobId,
+    organisation::Sweep,
     outcome::ErrorKind,
     time::Timestamp,
 };
@@ -106,6 +108,47 @@ async fn a_cursor_leads_through_everything() {
 }
 
 #[tokio::test]
+async fn who_follows_settled_records_misses_none_that_comes_late() {
+    let installation = Installation::start().await;
+    let acme = installation.caller("acme", "admin").await;
+    let mut met = Vec::new();
+    let mut cursor: Option<String> = None;
+    let mut follow = async || {
+        let behind = cursor.as_ref().map(|cursor| format!("&cursor={cursor}"));
+        let query = format!(
+            "{LOGS}?settled=true&sort=createdAt&limit=2{}",
+            behind.unwrap_or_default()
+        );
+        let page = acme.get(&query).await.expect(200);
+        cursor = page["nextCursor"]
+            .as_str()
+            .map(str::to_owned)
+            .or(cursor.take());
+        attempts(&page)
+    };
+    let ago = |n: u32, seconds: i64| AttemptRecord {
+        created_at: Timestamp::from_millis(now_ms() - seconds * 1_000),
+        ..record("acme", n)
+    };
+
+    met.extend(follow().await);
+    installation
+        .store
+        .write(&[ago(1, 500), ago(3, 10)])
+        .await
+        .unwrap();
+    met.extend(follow().await);
+    met.extend(follow().await);
+    // What began before what was shown, and was settled, never comes; what began after it may.
+    installation.store.write(&[ago(2, 300)]).await.unwrap();
+    met.extend(follow().await);
+    met.extend(follow().await);
+
+    assert_eq!(met, [1, 2]);
+    assert_eq!(found(&acme, "sort=createdAt").await.1, [1, 2, 3]);
+}
+
+#[tokio::test]
 async fn wrong_parameters_are_named() {
     let installation = Installation::start().await;
     let acme = installation.caller("acme", "admin").await;
@@ -119,6 +162,7 @@ async fn wrong_parameters_are_named() {
         ),
         ("sort=url", "sort: must be createdAt or -createdAt"),
         ("success=maybe", "success: must be true or false"),
+        ("settled=true", "settled: needs the order sort=createdAt"),
         (
             "responseStatus=abc",
             "responseStatus: must be a number from 100 to 999",
@@ -176,6 +220,42 @@ async fn organisations_and_roles_are_kept_apart() {
         .await
         .expect(200);
     assert_eq!(by_operator["organisationId"], "umbra");
+}
+
+#[tokio::test]
+async fn a_body_that_has_expired_is_told_from_one_that_was_never_there() {
+    let installation = Installation::start().await;
+    let acme = installation.caller("acme", "admin").await;
+    let (old, young) = (record("acme", 1), record("acme", 60));
+    let records = [old.clone(), young.clone()];
+    installation.store.write(&records).await.unwrap();
+    installation.store.archive(&[event("acme")]).await.unwrap();
+    let sweep = Sweep {
+        from: Timestamp::from_millis(0),
+        before: young.created_at,
+    };
+    let organisation = "acme".parse().unwrap();
+    installation
+        .store
+        .expire_bodies(&organisation, sweep)
+        .await
+        .unwrap();
+
+    let shown = acme.get(&format!("{LOGS}/{}", old.id)).await.expect(200);
+    let kept = acme.get(&format!("{LOGS}/{}", young.id)).await.expect(200);
+
+    assert_eq!(shown["requestBody"], Value::Null);
+    assert_eq!(shown["responseBody"], Value::Null);
+    assert_eq!(shown["responseStatus"], 500);
+    assert_eq!(
+        (&shown["requestBodyExpired"], &shown["responseBodyExpired"]),
+        (&json!(true), &json!(true))
+    );
+    assert_eq!(
+        (&kept["requestBodyExpired"], &kept["responseBody"]),
+        (&json!(true), &json!("no"))
+    );
+    assert!(kept.get("responseBodyExpired").is_none());
 }
 
 /// Returns the total and the attempt numbers of a page.
@@ -238,7 +318,12 @@ fn event(organisation: &str) -> ArchivedEvent {
         name: "reward.earned".parse().unwrap(),
         category: None,
         source_id: None,
+        content: Content::default(),
         body: Bytes::from_static(BODY.as_bytes()),
         accepted_at: Timestamp::from_millis(BEGIN_MS),
     }
+}
+
+fn now_ms() -> i64 {
+    lifecycle::clock::now_ms()
 }

@@ -6,10 +6,13 @@
     reason = "a panic with a message is how a test fails, in the functions that tests share too"
 )]
 
+mod access;
 mod asking;
 mod config;
 mod dead_letters;
 mod delivery;
+mod erasing;
+mod event_type;
 mod hostile;
 mod installation;
 mod log;
@@ -17,4 +20,7 @@ mod pausing;
 mod replay;
 mod saving;
 mod secret;
+mod settings;
+mod signing;
+mod stats;
 mod token;

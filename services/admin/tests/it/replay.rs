@@ -10,8 +10,10 @@ use attempt_store::ArchivedEvent;
 use bytes::Bytes;
 use domain::{
     attempt::{AttemptRecord, Trigger},
+    content::Content,
     event::BodyHash,
     name::{EventId, JobId, ReplayId},
+    organisation::Sweep,
     replay::{KEPT_FOR, Mode, Plan, Replay, Target},
     time::Timestamp,
 };
@@ -104,6 +106,31 @@ async fn undelivered_leaves_out_what_is_delivered_or_still_alive() {
     assert_eq!(done["mode"], "undelivered");
     assert_eq!((&done["done"], &done["skipped"]), (&json!(3), &json!(2)));
     assert_eq!(replayed(&installation).await, ["evt-3", "evt-4", "evt-5"]);
+}
+
+#[tokio::test]
+async fn events_whose_bodies_have_expired_are_skipped() {
+    let installation = Installation::start().await;
+    let acme = installation.caller("acme", "admin").await;
+    let events = [event(1), event(2), event(3), event(4)];
+    installation.store.archive(&events).await.unwrap();
+    let sweep = Sweep {
+        from: Timestamp::from_millis(0),
+        before: events[2].accepted_at,
+    };
+    let organisation = "acme".parse().unwrap();
+    let gone = installation.store.expire_bodies(&organisation, sweep).await;
+    let id = registered(&acme).await;
+
+    let asked = json!({"mode": "all", "from": from(), "ratePerSecond": 1_000});
+    let started = acme.post(&start(&id), &asked).await.expect(202);
+    let done = until(&acme, &started, "done").await;
+
+    assert_eq!(gone.unwrap().events, 2);
+    assert_eq!(
+        (&done["total"], &done["done"], &done["skipped"]),
+        (&json!(4), &json!(2), &json!(2))
+    );
 }
 
 #[tokio::test]
@@ -617,6 +644,7 @@ fn event(number: u32) -> ArchivedEvent {
         name: "reward.earned".parse().unwrap(),
         category: Some("reward".to_owned()),
         source_id: None,
+        content: Content::default(),
         body,
         accepted_at: Timestamp::from_millis(*BEGIN_MS + i64::from(number) * 1_000),
     }

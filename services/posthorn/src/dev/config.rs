@@ -15,7 +15,10 @@ pub(crate) struct DevConfig {
     pub(crate) fan_out: fan_out::Settings,
     pub(crate) delivery: delivery::Limits,
     pub(crate) log_writer: log_writer::Settings,
+    pub(crate) ingest: ingest::Settings,
+    pub(crate) api_rates: http_api::rate_limit::Rates,
     pub(crate) destinations: Arc<Policy>,
+    pub(crate) egress: delivery::Egress,
     /// The broker's binary, if it is not to be looked for.
     pub(crate) nats_server: Option<PathBuf>,
     pub(crate) operator_token: Option<Secret>,
@@ -31,7 +34,10 @@ impl DevConfig {
         let common = Common::read(&mut reader, listen);
         let fan_out = fan_out::Settings::read(&mut reader);
         let delivery = delivery::Limits::read(&mut reader);
+        let egress = delivery::Egress::read(&mut reader);
         let log_writer = log_writer::Settings::read(&mut reader);
+        let ingest = ingest::Settings::read(&mut reader);
+        let api_rates = admin::rates(&mut reader);
         let allow_http = reader.or_default("ALLOW_HTTP", true, parse::boolean);
         let open = reader.optional("EGRESS_ALLOW", parse::egress_allow);
         let nats_server = reader.optional("NATS_SERVER", parse::file);
@@ -49,11 +55,14 @@ impl DevConfig {
                 fan_out,
                 delivery,
                 log_writer,
+                ingest,
+                api_rates,
                 destinations: Arc::new(Policy {
                     allow_http,
                     networks,
                     hosts,
                 }),
+                egress,
                 nats_server,
                 operator_token,
                 keyring,

@@ -41,7 +41,7 @@ impl JobRange {
     }
 
     /// Returns the range of the job that may begin with the record.
-    pub(super) fn of_head(row: &HeadRow) -> Self {
+    pub(crate) fn of_head(row: &HeadRow) -> Self {
         let repeated = i64::try_from(REPEATED_WITHIN.as_millis()).unwrap_or(i64::MAX);
         Self {
             since: Timestamp::from_millis(row.created_at.saturating_sub(repeated)),

@@ -13,14 +13,14 @@ use crate::{
 /// How many records of each table one step of a walk reads.
 pub(super) const STEP: usize = 500;
 /// How many jobs are looked up at once.
-pub(super) const JOBS_AT_ONCE: usize = 100;
+pub(crate) const JOBS_AT_ONCE: usize = 100;
 
 /// What one step of a walk found.
 #[derive(Debug, Default)]
-pub(super) struct Heads {
-    pub(super) rows: Vec<HeadRow>,
+pub(crate) struct Heads {
+    pub(crate) rows: Vec<HeadRow>,
     /// Up to where everything was found; `None` if that is the end.
-    pub(super) reached: Option<Cursor>,
+    pub(crate) reached: Option<Cursor>,
 }
 
 /// A page while it fills.
@@ -32,12 +32,15 @@ pub(super) struct Filling {
 }
 
 impl Heads {
-    /// Adds what a table gave, the newest first; as many as were asked for means that there may be more.
-    pub(super) fn add(&mut self, rows: Vec<HeadRow>) {
-        if rows.len() >= STEP {
-            let reached = rows.last().map(HeadRow::place);
-            self.reached = self.reached.take().max(reached);
-        }
+    /// Adds what a table gave, the newest first; as many as were asked for means that there may be more, as does
+    /// `sight`, the place up to which the table was looked at.
+    pub(super) fn add(&mut self, rows: Vec<HeadRow>, sight: Option<Cursor>) {
+        let reached = if rows.len() >= STEP {
+            rows.last().map(HeadRow::place)
+        } else {
+            sight
+        };
+        self.reached = self.reached.take().max(reached);
         self.rows.extend(rows);
     }
 
@@ -118,8 +121,10 @@ impl Filling {
 
 #[cfg(test)]
 mod tests {
+    use domain::time::Timestamp;
+
     use super::{Heads, STEP};
-    use crate::entry::HeadRow;
+    use crate::{entry::HeadRow, filter::Cursor};
 
     #[test]
     fn a_step_ends_where_the_table_that_goes_on_was_left() {
@@ -132,8 +137,9 @@ mod tests {
                 .into_iter()
                 .rev()
                 .collect(),
+            None,
         );
-        heads.add(vec![row(9_000), row(1_000), row(999)]);
+        heads.add(vec![row(9_000), row(1_000), row(999)], None);
 
         let sorted = heads.sorted();
 
@@ -142,6 +148,20 @@ mod tests {
         assert!(times.is_sorted_by(|a, b| a >= b));
         assert_eq!((times.first(), times.last()), (Some(&9_000), Some(&1_000)));
         assert_eq!(sorted.reached, Some(row(1_000).place()));
+    }
+
+    #[test]
+    fn a_step_ends_where_a_table_was_not_looked_at_any_further() {
+        let mut heads = Heads::default();
+        let sight = Cursor::before(Timestamp::from_millis(5));
+        heads.add(vec![row(9), row(5)], Some(sight.clone()));
+        heads.add(vec![row(7), row(4)], None);
+
+        let sorted = heads.sorted();
+
+        let times: Vec<_> = sorted.rows.iter().map(|row| row.created_at).collect();
+        assert_eq!(times, [9, 7, 5]);
+        assert_eq!(sorted.reached, Some(sight));
     }
 
     fn row(created_at: i64) -> HeadRow {

@@ -15,7 +15,7 @@ use crate::{
     entry::{ENTRIES_PER_JOB, EntryRow, HeadRow, Table},
     error::ReadError,
     filter::{Cursor, Filter},
-    select,
+    select::{self, Dialect},
 };
 
 const HEAD: &str =
@@ -24,7 +24,8 @@ const ENTRY: &str = "id, (extract(epoch from created_at) * 1000)::bigint as crea
     organisation_id, endpoint_id, job_id, event_id, event_category, event_name, attempt, triggered_by, \
     (extract(epoch from next_attempt_at) * 1000)::bigint as next_attempt_at";
 const ARCHIVED: &str = "(extract(epoch from b.accepted_at) * 1000)::bigint as accepted_at, event_id, \
-    body_hash, event_name, event_category, source_id, octet_length(body)::bigint as body_bytes";
+    body_hash, event_name, event_category, source_id, content, octet_length(body)::bigint as body_bytes, \
+    expired";
 
 impl PostgresStore {
     pub(crate) async fn heads(
@@ -34,7 +35,7 @@ impl PostgresStore {
         after: Option<&Cursor>,
         limit: usize,
     ) -> Result<Vec<HeadRow>, ReadError> {
-        let query = select::heads(HEAD, table, filter, after, limit);
+        let query = select::heads((Dialect::Postgres, HEAD), table, filter, after, limit);
         Ok(query_as(&query).fetch_all(&self.pool).await?)
     }
 

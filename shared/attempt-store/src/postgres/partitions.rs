@@ -34,7 +34,7 @@ pub(super) enum Parent {
 pub(super) struct Partitions(Arc<Mutex<HashSet<(Parent, Day)>>>);
 
 impl Parent {
-    fn table(self) -> &'static str {
+    pub(super) fn table(self) -> &'static str {
         match self {
             Self::Attempts => "attempts",
             Self::JobStates => "job_states",
@@ -140,7 +140,10 @@ async fn today(connection: &mut PgConnection) -> Result<Day, sqlx::Error> {
 }
 
 /// Returns the days that have a partition.
-async fn taken(connection: &mut PgConnection, parent: Parent) -> Result<Vec<Days>, sqlx::Error> {
+pub(super) async fn taken(
+    connection: &mut PgConnection,
+    parent: Parent,
+) -> Result<Vec<Days>, sqlx::Error> {
     let rows: Vec<(String,)> = sqlx::query_as(
         "select c.relname::text from pg_inherits i join pg_class c on c.oid = i.inhrelid \
          where i.inhparent = $1::regclass order by 1",

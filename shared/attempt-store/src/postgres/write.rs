@@ -9,7 +9,7 @@ use super::{PostgresStore, partitions::Parent, timestamptz};
 use crate::{
     day::Day,
     error::is_missing_partition,
-    record::{ArchivedEvent, encoding_name, headers_json, storable, storable_text},
+    record::{ArchivedEvent, content_json, encoding_name, headers_json, storable, storable_text},
 };
 
 // The arrays are unnested in the select list: as a table function each would be copied to a tuple store first.
@@ -33,10 +33,10 @@ const INSERT_STATES: &str = "insert into job_states (created_at, id, organisatio
     unnest($14::timestamptz[]) on conflict do nothing";
 
 const INSERT_BODIES: &str = "insert into event_bodies (accepted_on, organisation_id, event_id, \
-    body_hash, accepted_at, event_name, event_category, source_id, body) \
+    body_hash, accepted_at, event_name, event_category, source_id, content, body) \
     select unnest($1::date[]), unnest($2::text[]), unnest($3::text[]), unnest($4::bytea[]), \
     unnest($5::timestamptz[]), unnest($6::text[]), unnest($7::text[]), unnest($8::text[]), \
-    unnest($9::bytea[]) on conflict do nothing";
+    unnest($9::text[]), unnest($10::bytea[]) on conflict do nothing";
 
 impl PostgresStore {
     pub(crate) async fn insert_attempts(
@@ -183,5 +183,6 @@ fn bodies_query<'q>(events: &'q [&ArchivedEvent]) -> Query<'q, Postgres, PgArgum
         .bind(column(events, |e| e.name.as_str()))
         .bind(column(events, |e| storable_text(e.category.as_deref())))
         .bind(column(events, |e| storable_text(e.source_id.as_deref())))
+        .bind(column(events, |e| content_json(&e.content)))
         .bind(column(events, |e| e.body.as_ref()))
 }

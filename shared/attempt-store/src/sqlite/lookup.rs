@@ -15,14 +15,15 @@ use crate::{
     entry::{ENTRIES_PER_JOB, EntryRow, HeadRow, Table},
     error::ReadError,
     filter::{Cursor, Filter},
-    select,
+    select::{self, Dialect},
 };
 
 const HEAD: &str = "created_at, id, job_id, attempt";
 const ENTRY: &str = "id, created_at, organisation_id, endpoint_id, job_id, event_id, event_category, \
     event_name, attempt, triggered_by, next_attempt_at";
-const ARCHIVED: &str = "accepted_at, event_id, body_hash, event_name, event_category, source_id, \
-    length(body) as body_bytes";
+const ARCHIVED: &str = "accepted_at, event_id, body_hash, event_name, event_category, source_id, content, \
+    length(body) as body_bytes, \
+    expired";
 
 impl SqliteStore {
     pub(crate) async fn heads(
@@ -32,7 +33,7 @@ impl SqliteStore {
         after: Option<&Cursor>,
         limit: usize,
     ) -> Result<Vec<HeadRow>, ReadError> {
-        let query = select::heads(HEAD, table, filter, after, limit);
+        let query = select::heads((Dialect::Sqlite, HEAD), table, filter, after, limit);
         Ok(query_as(&query).fetch_all(&self.readers).await?)
     }
 

@@ -3,7 +3,6 @@
 use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
-use domain::name::OrganisationId;
 use sqlx::{
     AssertSqlSafe, FromRow, QueryBuilder,
     query::QueryAs,
@@ -13,67 +12,75 @@ use sqlx::{
 use super::SqliteStore;
 use crate::{
     error::ReadError,
-    filter::{Filter, Page},
-    page::{AttemptPage, Draft},
-    record::{AttemptRow, BodyKey, BodyRow, StoredAttempt, body_key},
-    select::{self, Query, Value},
+    record::{AttemptRow, BodyKey, BodyRow},
+    select::{Query, Value},
 };
 
-const COLUMNS: &str = "*";
+/// The time of a record in milliseconds.
+pub(crate) const TIME: &str = "created_at";
+/// The columns of an attempt.
+pub(crate) const COLUMNS: &str = "*";
 
 // SQLite tells the length of a body without reading it.
 const LENGTH: &str = "length(b.body)";
 const BODY: &str = "b.body";
 
+const KEPT: &str = "d.expired = 0";
+const EXPIRED: &str = "d.expired = 1";
+
 impl SqliteStore {
-    pub(crate) async fn attempts(
-        &self,
-        filter: &Filter,
-        page: &Page,
-    ) -> Result<AttemptPage, ReadError> {
-        let count = select::count(filter);
-        let (total,): (i64,) = query_as(&count).fetch_one(&self.readers).await?;
-        let query = select::page(COLUMNS, filter, page);
-        let rows: Vec<AttemptRow> = query_as(&query).fetch_all(&self.readers).await?;
-        let records = rows
-            .into_iter()
-            .map(AttemptRow::record)
-            .collect::<Result<Vec<_>, _>>()?;
-        let mut draft = Draft::new(page, total, records);
-        let lengths = self.of_bodies(LENGTH, &draft.keys()).await?;
-        let bodies = self.bodies(&draft.cut(&lengths)).await?;
-        Ok(draft.complete(&bodies))
+    pub(crate) async fn attempt_rows(&self, query: &Query) -> Result<Vec<AttemptRow>, ReadError> {
+        Ok(query_as(query).fetch_all(&self.readers).await?)
     }
 
-    pub(crate) async fn attempt(
-        &self,
-        organisation: &OrganisationId,
-        id: &str,
-    ) -> Result<Option<StoredAttempt>, ReadError> {
-        let query = select::one(COLUMNS, organisation, id);
-        let row: Option<AttemptRow> = query_as(&query).fetch_optional(&self.readers).await?;
-        let Some(record) = row.map(AttemptRow::record).transpose()? else {
-            return Ok(None);
+    /// Reads one number, if there is one.
+    pub(crate) async fn number(&self, query: &Query) -> Result<Option<i64>, ReadError> {
+        let number: Option<(i64,)> = query_as(query).fetch_optional(&self.readers).await?;
+        Ok(number.map(|(number,)| number))
+    }
+
+    pub(crate) async fn plan(&self, query: &Query) -> Result<Vec<String>, ReadError> {
+        let query = Query {
+            text: format!("explain query plan {}", query.text),
+            values: query.values.clone(),
         };
-        let bodies = self.bodies(&HashSet::from([body_key(&record)])).await?;
-        Ok(Some(StoredAttempt::new(record, &bodies)))
+        let steps: Vec<(i64, i64, i64, String)> = query_as(&query).fetch_all(&self.readers).await?;
+        Ok(steps.into_iter().map(|(.., step)| step).collect())
+    }
+
+    /// Returns the lengths of the bodies that are kept.
+    pub(crate) async fn lengths(
+        &self,
+        keys: &HashSet<BodyKey>,
+    ) -> Result<HashMap<BodyKey, i64>, ReadError> {
+        self.of_bodies(LENGTH, KEPT, keys).await
+    }
+
+    /// Returns those of the bodies that have expired, but for their names.
+    pub(crate) async fn expired(
+        &self,
+        keys: &HashSet<BodyKey>,
+    ) -> Result<HashSet<BodyKey>, ReadError> {
+        let lengths = self.of_bodies::<i64>(LENGTH, EXPIRED, keys).await?;
+        Ok(lengths.into_keys().collect())
     }
 
     pub(crate) async fn bodies(
         &self,
         keys: &HashSet<BodyKey>,
     ) -> Result<HashMap<BodyKey, Bytes>, ReadError> {
-        let bodies = self.of_bodies::<Vec<u8>>(BODY, keys).await?;
+        let bodies = self.of_bodies::<Vec<u8>>(BODY, KEPT, keys).await?;
         Ok(bodies
             .into_iter()
             .map(|(key, body)| (key, Bytes::from(body)))
             .collect())
     }
 
-    /// Reads one value of each body that there is.
+    /// Reads one value of each body that there is in a condition.
     async fn of_bodies<T>(
         &self,
         value: &'static str,
+        condition: &'static str,
         keys: &HashSet<BodyKey>,
     ) -> Result<HashMap<BodyKey, T>, ReadError>
     where
@@ -96,8 +103,9 @@ impl SqliteStore {
         query.push(
             " as value from key cross join event_bodies b on b.rowid = (select d.rowid from event_bodies d \
              where d.organisation_id = key.organisation_id and d.event_id = key.event_id \
-             and d.body_hash = key.body_hash limit 1)",
+             and d.body_hash = key.body_hash and ",
         );
+        query.push(condition).push(" limit 1)");
         let rows: Vec<BodyRow<T>> = query.build_query_as().fetch_all(&self.readers).await?;
         rows.into_iter().map(BodyRow::entry).collect()
     }

@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, Sqlite, query::Query, sqlite::SqliteArguments};
 use super::SqliteStore;
 use crate::{
     day::Day,
-    record::{ArchivedEvent, encoding_name, headers_json, storable, storable_text},
+    record::{ArchivedEvent, content_json, encoding_name, headers_json, storable, storable_text},
 };
 
 /// Rows in one statement: more do not make it faster, and every length is a statement to keep.
@@ -28,10 +28,10 @@ const INSERT_STATES: &str = "insert into job_states (id, created_at, organisatio
 const STATE: &str = "(?,?,?,?,?,?,?,?,?,?,?,?,?,?),";
 
 const INSERT_BODIES: &str = "insert into event_bodies (organisation_id, event_id, body_hash, \
-    accepted_on, accepted_at, event_name, event_category, source_id, body)";
+    accepted_on, accepted_at, event_name, event_category, source_id, content, body)";
 
 /// The values of one body, in the order of the columns.
-const BODY: &str = "(?,?,?,?,?,?,?,?,?),";
+const BODY: &str = "(?,?,?,?,?,?,?,?,?,?),";
 
 type Insert = Query<'static, Sqlite, SqliteArguments>;
 
@@ -147,6 +147,7 @@ fn bodies_insert(events: &[&ArchivedEvent]) -> Insert {
             .bind(event.name.as_str())
             .bind(storable_text(event.category.as_deref()))
             .bind(storable_text(event.source_id.as_deref()))
+            .bind(content_json(&event.content))
             .bind(event.body.as_ref())
     })
 }

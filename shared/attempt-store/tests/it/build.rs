@@ -4,6 +4,7 @@ use attempt_store::ArchivedEvent;
 use bytes::Bytes;
 use domain::{
     attempt::{AttemptRecord, BodyEncoding, Trigger},
+    content::Content,
     event::BodyHash,
     job_state::{JobState, StateRecord},
     name::{JobId, Name, Rule},
@@ -148,6 +149,7 @@ pub(crate) fn an_event(body: &[u8]) -> ArchivedEvent {
         name: name("challenge-completion"),
         category: Some("challenge".to_owned()),
         source_id: None,
+        content: Content::default(),
         body: Bytes::copy_from_slice(body),
         accepted_at: at("2026-03-14T10:21:44.000Z"),
     }

@@ -6,17 +6,22 @@
 )]
 
 mod archive;
+mod bodies;
 mod build;
 mod deliveries;
+mod erasing;
 mod jobs;
 mod large_bodies;
 mod open;
 mod outage;
 mod paging;
 mod partitions;
+mod plans;
 mod read;
 mod replaying;
 mod retention;
 mod states;
+mod statistics;
 mod stores;
+mod walking;
 mod write;

@@ -1,7 +1,7 @@
 //! Walking through the archive.
 
 use attempt_store::{ARCHIVE_LIMIT, ArchivePage, ArchiveRange, ArchivedEvent, PAGE_BODY_BYTES};
-use domain::{event::BodyHash, time::Timestamp};
+use domain::{content::Content, event::BodyHash, time::Timestamp};
 
 use crate::{
     build::{an_event, at, name},
@@ -115,6 +115,39 @@ async fn one_event_is_found_by_its_id_and_its_body() {
         assert_eq!(find(b"first").await, Some(events[0].clone()));
         assert_eq!(find(b"second").await, Some(events[1].clone()));
         assert_eq!(find(b"third").await, None, "{:?}", it.engine);
+    }
+}
+
+#[tokio::test]
+async fn the_headers_that_travel_with_a_body_come_back_with_it() {
+    let headers = [("ce-subject", "\"a\" %20"), ("content-type", "text/plain")];
+    let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let event = ArchivedEvent {
+        content: Content::new(headers.to_vec()),
+        ..an_event(b"\xff\0")
+    };
+    for it in both("archive_content").await {
+        it.store
+            .archive(std::slice::from_ref(&event))
+            .await
+            .unwrap();
+
+        let store = &it.store;
+        let found = store.event_body(&event.organisation, &event.id, event.hash);
+
+        assert_eq!(
+            found.await.unwrap().as_ref(),
+            Some(&event),
+            "{:?}",
+            it.engine
+        );
+        let pages = walk(&it, &ArchiveRange::default(), 7).await;
+        assert_eq!(
+            pages[0].events,
+            std::slice::from_ref(&event),
+            "{:?}",
+            it.engine
+        );
     }
 }
 

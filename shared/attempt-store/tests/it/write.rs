@@ -33,6 +33,9 @@ async fn what_is_written_is_read_back() {
         let expected = records.clone().map(|record| StoredAttempt {
             record,
             request_body: None,
+            is_request_body_expired: false,
+            is_response_body_expired: false,
+            erased_at: None,
         });
         assert_eq!(stored, expected, "{:?}", it.engine);
     }

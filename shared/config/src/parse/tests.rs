@@ -3,9 +3,10 @@
 use std::{fmt::Debug, time::Duration};
 
 use super::{
-    EgressAllow, Invalid, address, boolean, broker_urls, egress_allow, integer, log_filter,
-    name_prefix, seconds, span, url,
+    EgressAllow, Invalid, address, boolean, broker_urls, dns_servers, egress_allow, integer,
+    log_filter, name_prefix, proxy, seconds, span, url,
 };
+use crate::secret::Secret;
 
 fn takes<T: Debug + PartialEq>(result: Result<T, Invalid>, expected: T) {
     assert_eq!(result, Ok(expected));
@@ -139,4 +140,66 @@ fn log_filters_are_checked_before_they_are_used() {
         "info,delivery=debug".to_owned(),
     );
     assert!(log_filter("delivery=loud").is_err());
+}
+
+#[test]
+fn name_servers_are_addresses_with_or_without_a_port() {
+    let servers = |text| dns_servers(text).map(|found| format!("{found:?}"));
+
+    assert_eq!(servers("").unwrap(), "[]");
+    assert_eq!(
+        servers("10.0.0.53, [fd00::53]:5353,fd00::53").unwrap(),
+        "[10.0.0.53:53, [fd00::53]:5353, [fd00::53]:53]"
+    );
+    for bad in [
+        "ns.example",
+        "10.0.0",
+        "10.0.0.53:x",
+        &"10.0.0.53,".repeat(9),
+    ] {
+        assert!(servers(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn a_proxy_is_a_bare_http_url_and_its_password_is_never_shown() {
+    let read = |text: &str| proxy(&Secret::new(text.to_owned()));
+    let found = |text: &str| {
+        let proxy = read(text).unwrap().unwrap();
+        let credentials = proxy
+            .credentials
+            .as_ref()
+            .map(|pair| pair.expose().to_owned());
+        (proxy.host, proxy.port, credentials)
+    };
+    let plain = |host: &str, port| (host.to_owned(), port, None);
+
+    assert!(read("").unwrap().is_none());
+    assert_eq!(
+        found("http://proxy.example:3128"),
+        plain("proxy.example", 3128)
+    );
+    assert_eq!(found("http://proxy.example/"), plain("proxy.example", 80));
+    assert_eq!(found("http://[fd00::1]:3128"), plain("fd00::1", 3128));
+    assert_eq!(
+        found("http://me:p%40ss%3A@10.0.0.1:3128").2.as_deref(),
+        Some("me:p@ss:")
+    );
+    assert_eq!(found("http://me@10.0.0.1").2.as_deref(), Some("me:"));
+    for bad in [
+        "proxy.example:3128",
+        "https://me:s3cret@proxy.example",
+        "socks5://me:s3cret@proxy.example",
+        "http://me:s3cret@proxy.example/path",
+        "http://me:s3cret@proxy.example?query",
+        "http://me:s3cret%0d%0aX-Y:z@proxy.example",
+        "http://m%3ae:s3cret@proxy.example",
+        "http://",
+    ] {
+        let invalid = read(bad).unwrap_err().to_string();
+
+        assert!(!invalid.contains("s3cret"), "{bad}: {invalid}");
+    }
+    let shown = format!("{:?}", read("http://me:s3cret@proxy.example").unwrap());
+    assert!(!shown.contains("s3cret"), "{shown}");
 }

@@ -1,6 +1,7 @@
 use super::{DeadLetter, Filter};
 use crate::{
     attempt::Trigger,
+    content::Content,
     event::BodyHash,
     job::{Job, Run},
     retry::Reason,
@@ -135,6 +136,7 @@ fn job() -> Job {
         event: "evt-1".parse().unwrap(),
         name: "a.b".parse().unwrap(),
         category: None,
+        content: Content::default(),
         body_hash: BodyHash::of(b""),
         accepted_at: Timestamp::from_millis(1_000),
         attempt: 4,

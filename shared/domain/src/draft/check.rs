@@ -5,7 +5,7 @@ use std::{
     ops::RangeInclusive,
 };
 
-use http::{HeaderName, Uri};
+use http::{HeaderName, Uri, header};
 use serde_json::Value;
 
 use super::{
@@ -19,7 +19,7 @@ use crate::{
     redaction::{self, MASK},
     request::may_set,
     retry::{MAX_RETRIES_LIMIT, RetryPolicy},
-    signing::{Scheme, SigningKey},
+    signing::Scheme,
 };
 
 const EVENTS_MAX: usize = 100;
@@ -40,31 +40,31 @@ const METADATA_KEY_MAX_CHARS: usize = 64;
 const METADATA_VALUE_MAX_CHARS: usize = 500;
 const GIVEN_TWICE: &str = "must not be given twice";
 
-pub(super) fn url(text: &str, policy: &Policy) -> Result<(), Fault> {
+pub(super) fn url_in(field: &str, text: &str, policy: &Policy) -> Result<(), Fault> {
     // A parser of URLs drops or mends them silently, and what is kept is what was sent.
     if text
         .chars()
         .any(|c| c.is_whitespace() || c.is_control() || is_invisible(c))
     {
-        return Err(Fault::new("url", "must not hold spaces"));
+        return Err(Fault::new(field, "must not hold spaces"));
     }
     if text.contains('\\') {
-        return Err(Fault::new("url", "must not hold a backslash"));
+        return Err(Fault::new(field, "must not hold a backslash"));
     }
     let url = policy
         .check_url(text)
-        .map_err(|refused| Fault::new("url", refused))?;
+        .map_err(|refused| Fault::new(field, refused))?;
     let behind_scheme = text.split_once(':').map_or("", |(_, rest)| rest);
     if !behind_scheme.starts_with("//") || behind_scheme.starts_with("///") {
-        return Err(Fault::new("url", "must be an absolute URL"));
+        return Err(Fault::new(field, "must be an absolute URL"));
     }
     if url.port() == Some(0) {
-        return Err(Fault::new("url", "must not have port 0"));
+        return Err(Fault::new(field, "must not have port 0"));
     }
     url.as_str()
         .parse::<Uri>()
         .map(|_uri| ())
-        .map_err(|_error| Fault::new("url", "must be an absolute URL"))
+        .map_err(|_error| Fault::new(field, "must be an absolute URL"))
 }
 
 pub(super) fn events(texts: &[String]) -> Result<Vec<EventPattern>, Fault> {
@@ -187,20 +187,37 @@ fn header_value(
 }
 
 pub(super) fn signing(value: &Value) -> Result<Scheme, Fault> {
-    const SCHEMES: &str = "must be standard or none; other schemes are not supported yet";
-    let alone = value.as_object().filter(|object| object.len() == 1);
-    let name = alone
-        .and_then(|object| object.get("scheme"))
-        .unwrap_or(value);
-    match name.as_str() {
-        Some("standard") => Ok(Scheme::Standard),
-        Some("none") => Ok(Scheme::None),
-        _ => Err(Fault::new("signing", SCHEMES)),
+    Scheme::parse(value)
+        .map_err(|invalid| Fault::new(format!("signing{}", invalid.place), invalid.problem))
+}
+
+/// Checks that the header of the signature is no other one's. `is_asked` says whether the draft names the
+/// scheme, and so what the fault is about.
+pub(super) fn signature_is_alone(endpoint: &Endpoint, is_asked: bool) -> Result<(), Fault> {
+    let Some(own) = endpoint.signing.own_header() else {
+        return Ok(());
+    };
+    let header = endpoint
+        .headers
+        .iter()
+        .find(|header| header.name.eq_ignore_ascii_case(own.as_str()));
+    match header {
+        Some(_) if is_asked => Err(Fault::new("signing.header", "must not be one of headers")),
+        Some(header) => Err(Fault::new(
+            format!("headers.{}", header.name),
+            "must not be set beside signing, which sets it",
+        )),
+        None if endpoint.oauth2.is_some() && *own == header::AUTHORIZATION => Err(Fault::new(
+            if is_asked { "signing.header" } else { "oauth2" },
+            "must not be given beside the other, which sets authorization too",
+        )),
+        None => Ok(()),
     }
 }
 
-pub(super) fn secret(secret: &SecretText) -> Result<(), Fault> {
-    SigningKey::parse(secret.expose())
+pub(super) fn secret(secret: &SecretText, scheme: &Scheme) -> Result<(), Fault> {
+    scheme
+        .key(secret.expose())
         .map(|_key| ())
         .map_err(|invalid| Fault::new("secret", invalid))
 }
@@ -282,7 +299,7 @@ fn at_most(field: &str, count: usize, most: usize) -> Result<(), Fault> {
     Ok(())
 }
 
-fn within(field: &str, value: i64, bounds: RangeInclusive<i64>) -> Result<u32, Fault> {
+pub(super) fn within(field: &str, value: i64, bounds: RangeInclusive<i64>) -> Result<u32, Fault> {
     u32::try_from(value)
         .ok()
         .filter(|_| bounds.contains(&value))

@@ -49,7 +49,7 @@ impl SecretText {
 }
 
 /// Tells `null` (`Some(None)`) from a field that is left out (`None`).
-pub(super) fn nullable<'de, T, D>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+pub(crate) fn nullable<'de, T, D>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
 where
     T: Deserialize<'de>,
     D: Deserializer<'de>,

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use utoipa::PartialSchema;
 
 use super::{Change, ConfigDraft, Context, SecretChange, url_key};
 use crate::{
@@ -11,7 +12,9 @@ use crate::{
     time::Timestamp,
 };
 
+mod access;
 mod hostile;
+mod signing;
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
@@ -55,6 +58,27 @@ fn a_new_config_has_the_defaults_and_a_generated_secret() {
     assert_eq!(change.endpoint.max_retries(), 3);
     assert_eq!(change.endpoint.timeout_ms, 10_000);
     assert_eq!(change.secret, SecretChange::Generate);
+}
+
+#[test]
+fn the_bounds_that_are_described_are_those_that_are_checked() {
+    let schema = serde_json::to_value(<ConfigDraft as PartialSchema>::schema()).unwrap();
+    let bound = |field: &str, name: &str| schema["properties"][field][name].as_i64().unwrap();
+    for field in ["maxRetries", "timeoutMs", "maxInFlight"] {
+        let (least, most) = (bound(field, "minimum"), bound(field, "maximum"));
+        for (value, is_taken) in [
+            (least, true),
+            (most, true),
+            (least - 1, false),
+            (most + 1, false),
+        ] {
+            let saved = update(json!({field: value}));
+            assert_eq!(saved.is_ok(), is_taken, "{field}: {value}");
+        }
+    }
+    let longest = usize::try_from(bound("description", "maxLength")).unwrap();
+    assert!(update(json!({"description": "é".repeat(longest)})).is_ok());
+    assert!(update(json!({"description": "é".repeat(longest + 1)})).is_err());
 }
 
 #[test]
@@ -244,12 +268,12 @@ fn faults_of_the_request_name_the_field() {
             "secret: must be whsec_ and the base64 of 24 to 64 bytes",
         ),
         (
-            json!({"signing": "jwt"}),
-            "signing: must be standard or none; other schemes are not supported yet",
+            json!({"signing": "v1"}),
+            "signing: must be standard, hmac-hex, jwt or none",
         ),
         (
-            json!({"signing": {"scheme": "standard", "asymmetric": true}}),
-            "signing: must be standard or none; other schemes are not supported yet",
+            json!({"signing": {"scheme": "standard", "header": "x-a"}}),
+            "signing.header: is no option of this scheme",
         ),
     ]);
 }
@@ -474,6 +498,7 @@ fn existing() -> Endpoint {
     endpoint.secrets = vec![Secret {
         sealed: Sealed("k:s".to_owned()),
         expires_at: None,
+        key_pair: None,
     }];
     endpoint
 }

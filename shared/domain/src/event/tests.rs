@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::{BodyHash, EVENT_MAX_BYTES, Event, Fault, sent_max_bytes, split, stored_max_bytes};
+use super::{BodyHash, EVENT_MAX_BYTES, Event, Fault, items, sent_max_bytes, stored_max_bytes};
 use crate::{name::OrganisationId, time::Timestamp};
 
 #[test]
@@ -192,7 +192,7 @@ fn an_event_of_the_largest_size_is_read_again_after_its_completion() {
 fn a_batch_is_split_without_copying_its_items() {
     let body = Bytes::from_static(b" [ {\"a\": 1} ,{\"b\":2}]\n");
 
-    let items = split(&body).unwrap();
+    let items = items(&body).unwrap();
 
     assert_eq!(items, ["{\"a\": 1}", "{\"b\":2}"]);
     assert!(body.as_ptr_range().contains(&items[0].as_ptr()));
@@ -202,10 +202,10 @@ fn a_batch_is_split_without_copying_its_items() {
 fn a_batch_has_from_1_to_1000_items() {
     let of = |n: usize| Bytes::from(format!("[{}]", vec!["{}"; n].join(",")));
 
-    assert!(split(&of(0)).is_err());
-    assert_eq!(split(&of(1_000)).unwrap().len(), 1_000);
-    assert!(split(&of(1_001)).is_err());
-    assert!(split(&of(100_000)).is_err());
+    assert!(items(&of(0)).is_err());
+    assert_eq!(items(&of(1_000)).unwrap().len(), 1_000);
+    assert!(items(&of(1_001)).is_err());
+    assert!(items(&of(100_000)).is_err());
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::time::Timestamp;
 
@@ -15,8 +16,9 @@ const RATE_DEFAULT: u32 = 100;
 const RANGE_MAX_DAYS: u32 = 366;
 
 /// Which events of its range a replay takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = ReplayMode)]
 pub enum Mode {
     /// All that the endpoint wants.
     All,

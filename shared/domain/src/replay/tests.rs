@@ -231,6 +231,7 @@ fn event() -> Archived<'static> {
         name,
         category: Some("c"),
         source_id: None,
+        content: Box::leak(Box::default()),
         body_hash: BodyHash::of(b""),
         accepted_at: at(NOW_MS - DAY_MS + 1_000),
     }

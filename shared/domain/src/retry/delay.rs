@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::retry::{InvalidPolicy, LONGEST_DELAY, expression::Expression};
 
 /// The most entries of a schedule.
 const SCHEDULE_MAX_ENTRIES: usize = 100;
 
-/// How long to wait before retry `n`, `n` from 1.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// How long to wait before retry `n`, `n` from 1: at most a day, 86,400,000 ms.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = RetryDelay)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Delay {
     /// Always the same, in milliseconds.
@@ -18,10 +20,13 @@ pub enum Delay {
     /// `base × factor^(n−1)`, at most `cap`, in milliseconds.
     Exponential {
         /// The first delay.
+        #[schema(maximum = 86_400_000)]
         base: u64,
         /// What each further delay is multiplied with.
+        #[schema(minimum = 1, maximum = 100)]
         factor: f64,
         /// The longest delay.
+        #[schema(maximum = 86_400_000)]
         cap: u64,
     },
     /// A list in milliseconds; the last entry repeats.

@@ -211,7 +211,7 @@ fn a_final_answer_of_the_preset_is_final_though_it_is_listed() {
 }
 
 #[test]
-fn an_attempt_that_we_gave_up_is_retried_under_every_policy() {
+fn an_attempt_that_we_gave_up_or_had_no_token_for_is_retried_under_every_policy() {
     let none = "{\"retryOn\":{\"statuses\":[],\"errorKinds\":[]}}";
 
     assert_eq!(
@@ -219,10 +219,12 @@ fn an_attempt_that_we_gave_up_is_retried_under_every_policy() {
         Decision::DeadLetter(Reason::NotRetried)
     );
     for policy in PRESETS.map(preset).into_iter().chain([policy(none)]) {
-        assert!(matches!(
-            decide(&policy, 0, &failed(ErrorKind::Cancelled)),
-            Decision::RetryAfter(_)
-        ));
+        for kind in [ErrorKind::Cancelled, ErrorKind::Status] {
+            assert!(matches!(
+                decide(&policy, 0, &failed(kind)),
+                Decision::RetryAfter(_)
+            ));
+        }
     }
 }
 

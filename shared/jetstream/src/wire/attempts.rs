@@ -1,9 +1,12 @@
 //! The wire form of a batch of records: attempts, and what else became of jobs.
 
+mod content;
+
 use domain::{attempt::AttemptRecord, job_state::StateRecord};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
+pub use self::content::without_content;
 use super::{DecodeError, SCHEMA};
 
 /// A record as it stands in a batch.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use domain::{
     attempt::Trigger,
+    content::Content,
     event::BodyHash,
     job::{Job, Run},
     name::{EndpointId, EventId, EventName, JobId, OrganisationId, RequestId},
@@ -26,6 +27,8 @@ struct Form<'a> {
     name: EventName,
     #[serde(default, skip_serializing_if = "Option::is_none", borrow)]
     category: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Content::is_own")]
+    content: Content,
     hash: BodyHash,
     accepted_at: i64,
     attempt: u32,
@@ -58,6 +61,7 @@ pub fn encode(job: &Job) -> String {
         event: job.event.clone(),
         name: job.name.clone(),
         category: job.category.as_deref().map(Cow::Borrowed),
+        content: job.content.clone(),
         hash: job.body_hash,
         accepted_at: job.accepted_at.millis(),
         attempt: job.attempt,
@@ -128,6 +132,7 @@ pub fn decode(text: &str) -> Result<Job, DecodeError> {
         event: form.event,
         name: form.name,
         category: form.category.map(Cow::into_owned),
+        content: form.content,
         body_hash: form.hash,
         accepted_at: Timestamp::from_millis(form.accepted_at),
         attempt: form.attempt,
@@ -144,6 +149,7 @@ pub fn decode(text: &str) -> Result<Job, DecodeError> {
 mod tests {
     use domain::{
         attempt::Trigger,
+        content::Content,
         event::BodyHash,
         job::{Job, Run},
         name::JobId,
@@ -190,6 +196,31 @@ mod tests {
     }
 
     #[test]
+    fn the_headers_of_a_body_travel_with_its_job() {
+        let headers = [
+            ("ce-subject", "a \"b\" %20"),
+            ("content-type", "text/plain"),
+        ];
+        let content = Content::new(
+            headers
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .to_vec(),
+        );
+        let job = Job { content, ..job() };
+        let text = encode(&job);
+
+        assert!(
+            text.contains(
+                "\"content\":[[\"ce-subject\",\"a \\\"b\\\" %20\"],[\"content-type\",\"text/plain\"]]"
+            ),
+            "{text}"
+        );
+        assert_eq!(decode(&text).unwrap(), job);
+        let next = job.held(Timestamp::from_millis(9_000));
+        assert_eq!(decode(&encode_next(&next, &text)).unwrap(), next);
+    }
+
+    #[test]
     fn a_newer_form_is_told_from_a_damaged_one() {
         let newer = "{\"schema\":2,\"everything\":\"else\"}";
 
@@ -220,6 +251,7 @@ mod tests {
             event: "evt-1".parse().unwrap(),
             name: "a.b".parse().unwrap(),
             category: Some("c \"é\"".to_owned()),
+            content: Content::default(),
             body_hash: BodyHash::of(b""),
             accepted_at: Timestamp::from_millis(1_000),
             attempt: 2,

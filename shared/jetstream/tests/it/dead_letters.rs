@@ -3,6 +3,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use domain::{
     attempt::Trigger,
+    content::Content,
     event::BodyHash,
     job::{Job, Run},
     name::OrganisationId,
@@ -160,6 +161,7 @@ fn job(organisation: &str, endpoint: &str, attempt: u32) -> Job {
         event: "evt-1".parse().unwrap(),
         name: "a.b".parse().unwrap(),
         category: None,
+        content: Content::default(),
         body_hash: BodyHash::of(BODY.as_bytes()),
         accepted_at: Timestamp::from_millis(1),
         attempt,

@@ -2,6 +2,7 @@
 
 #![expect(
     clippy::disallowed_methods,
+    clippy::indexing_slicing,
     clippy::unwrap_used,
     reason = "tests spawn what they await, and fail by panicking"
 )]
@@ -9,7 +10,9 @@
 mod buckets;
 mod consuming;
 mod dead_letters;
+mod erasing;
 mod progress;
+mod resealing;
 mod retrying;
 mod test_sends;
 mod topology;

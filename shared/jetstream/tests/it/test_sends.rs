@@ -3,6 +3,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use domain::{
     attempt::Trigger,
+    content::Content,
     event::BodyHash,
     job::{Job, Run},
     time::Timestamp,
@@ -74,6 +75,7 @@ fn job() -> Job {
         event: "test-1".parse().unwrap(),
         name: "a.b".parse().unwrap(),
         category: None,
+        content: Content::default(),
         body_hash: BodyHash::of(b"{}"),
         accepted_at: Timestamp::from_millis(1),
         attempt: 1,

@@ -1,4 +1,7 @@
-use jetstream::topology::Report;
+use jetstream::{
+    subject::{Bucket, Durable, Stream},
+    topology::Report,
+};
 use test_support::NatsServer;
 
 use crate::{broker, connect, ensured};
@@ -23,7 +26,8 @@ async fn everything_is_made_once() {
             first.created
         );
     }
-    assert_eq!(first.created.len(), 7 + 6 + 5);
+    let expected = Stream::ALL.len() + Bucket::ALL.len() + Durable::ALL.len();
+    assert_eq!(first.created.len(), expected);
     assert_eq!(second, Report::default());
 }
 

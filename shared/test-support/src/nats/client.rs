@@ -39,14 +39,17 @@ impl StoredMessage {
 }
 
 impl BrokerClient {
-    /// Connects to a server that is up.
+    /// Connects to a server that is up: to one of several, if the URL names them with commas between.
     ///
     /// # Panics
     /// Panics when it is not.
     pub async fn connect(url: &str) -> Self {
-        let client = async_nats::ConnectOptions::new()
-            .max_reconnects(None)
-            .connect(url)
+        let mut options = async_nats::ConnectOptions::new().max_reconnects(None);
+        if let Some((user, password)) = login(url) {
+            options = options.user_and_password(user.to_owned(), password.to_owned());
+        }
+        let client = options
+            .connect(url.split(',').collect::<Vec<_>>())
             .await
             .unwrap_or_else(|error| panic!("connect to {url}: {error}"));
         Self {
@@ -120,6 +123,13 @@ impl BrokerClient {
     pub fn context(&self) -> &jetstream::Context {
         &self.context
     }
+}
+
+/// Returns the name and password in a URL, which the client does not take from there by itself.
+fn login(url: &str) -> Option<(&str, &str)> {
+    let (before_host, _) = url.split_once('@')?;
+    let (_, user_info) = before_host.split_once("://")?;
+    user_info.split_once(':')
 }
 
 fn pairs(headers: &HeaderMap) -> Vec<(String, String)> {

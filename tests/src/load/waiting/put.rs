@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use bytes::Bytes;
 use domain::{
     attempt::Trigger,
+    content::Content,
     event::BodyHash,
     job::{Job, Run},
     name::{EndpointId, EventId, EventName, JobId, OrganisationId},
@@ -97,6 +98,7 @@ fn first(organisation: &str, config: &Value, due: Instant) -> anyhow::Result<Job
         event,
         name,
         category: Some("load".to_owned()),
+        content: Content::default(),
         body_hash: BodyHash::of(b""),
         accepted_at: now()?,
         attempt: 2,

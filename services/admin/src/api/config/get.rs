@@ -6,19 +6,32 @@ use axum::{
     extract::{Request, State},
     response::Response,
 };
-use domain::token::Permission;
+use domain::{name::EndpointId, token::Permission};
 use http_api::problem::Problem;
 
 use super::{ConfigView, MISSING};
 use crate::{
     Admin,
-    api::{PathId, path_id},
+    api::{OrganisationQuery, PathId, path_id},
 };
 
 /// The operation's name in errors and metrics.
 pub(super) const OPERATION: &str = "getWebhookConfig";
 
 /// Returns a config with its `ETag`.
+#[utoipa::path(
+    get,
+    path = "/webhooks/configs/{id}",
+    operation_id = OPERATION,
+    tag = "Webhook configs",
+    params(
+        ("id" = EndpointId, Path, description = "The id of the webhook config."),
+        OrganisationQuery,
+    ),
+    responses(
+        (status = 200, description = "The webhook config.", body = ConfigView<'_>, headers(("etag" = String, description = "The revision, for `if-match`."))),
+    )
+)]
 pub(super) async fn handler(
     State(admin): State<Arc<Admin>>,
     path: PathId,

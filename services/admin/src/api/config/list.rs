@@ -7,7 +7,7 @@ use axum::{
     extract::{Request, State},
     response::{IntoResponse as _, Response},
 };
-use domain::{endpoint::Endpoint, token::Permission};
+use domain::{endpoint::Endpoint, name::OrganisationId, token::Permission};
 use http_api::problem::Problem;
 use serde::Deserialize;
 
@@ -22,16 +22,34 @@ const LIMIT_DEFAULT: u64 = 100;
 /// Together with the limit of one config this bounds the size of a page.
 const LIMIT_MAX: u64 = 100;
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Query {
+    /// The organisation, which an operator must name; for others their own.
+    #[param(value_type = Option<OrganisationId>)]
     organisation_id: Option<String>,
+    /// How many a page holds.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 100)]
     limit: Option<String>,
+    /// How many are left out from the beginning.
+    #[param(value_type = Option<u32>, minimum = 0, maximum = 4294967295_u32, default = 0)]
     skip: Option<String>,
+    /// A text in the URL or the description, whatever its case.
     search: Option<String>,
 }
 
 /// Lists configs; `search` finds a text in URLs and descriptions, whatever its case.
+#[utoipa::path(
+    get,
+    path = "/webhooks/configs",
+    operation_id = OPERATION,
+    tag = "Webhook configs",
+    params(Query),
+    responses(
+        (status = 200, description = "The webhook configs.", body = [ConfigView<'_>], headers(("x-total-count" = u64, description = "How many there are on all pages."))),
+    )
+)]
 pub(super) async fn handler(
     State(admin): State<Arc<Admin>>,
     request: Request,

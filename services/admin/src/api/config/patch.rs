@@ -15,7 +15,7 @@ use http_api::{
 use super::{ConfigView, MISSING, expected};
 use crate::{
     Admin,
-    api::{BODY_MAX_BYTES, PathId, path_id},
+    api::{BODY_MAX_BYTES, OrganisationQuery, PathId, path_id},
     saving::Refusal,
 };
 
@@ -23,6 +23,22 @@ use crate::{
 pub(super) const OPERATION: &str = "patchWebhookConfig";
 
 /// Changes a config, if `If-Match` allows it, and waits until the change is in force.
+#[utoipa::path(
+    patch,
+    path = "/webhooks/configs/{id}",
+    operation_id = OPERATION,
+    tag = "Webhook configs",
+    params(
+        ("id" = EndpointId, Path, description = "The id of the webhook config."),
+        OrganisationQuery,
+        ("if-match" = Option<String>, Header, description = "The `etag` of the webhook config: nothing is done if it was changed meanwhile."),
+    ),
+    request_body(content = ConfigDraft, example = json!({"isEnabled": false})),
+    responses(
+        (status = 200, description = "The webhook config as it is now.", body = ConfigView<'_>, headers(("etag" = String, description = "The revision, for `if-match`."))),
+        (status = 409, description = "The webhook config was changed meanwhile, or its URL belongs to another one."),
+    )
+)]
 pub(super) async fn handler(
     State(admin): State<Arc<Admin>>,
     path: PathId,

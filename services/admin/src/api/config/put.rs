@@ -1,6 +1,6 @@
 //! `PUT /webhooks/configs`: makes or updates configs.
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use axum::{
     Json,
@@ -17,16 +17,36 @@ use serde::{
     Deserialize, Deserializer, Serialize,
     de::{Error as _, IgnoredAny, SeqAccess, Visitor},
 };
+use utoipa::openapi::{
+    ObjectBuilder, Ref, RefOr, Schema,
+    schema::{AdditionalProperties, ArrayBuilder, OneOfBuilder},
+};
 
 use super::{ConfigView, expected};
-use crate::{Admin, api::BODY_MAX_BYTES, saving::Expected};
+use crate::{
+    Admin,
+    api::{BODY_MAX_BYTES, OrganisationQuery},
+    saving::Expected,
+};
 
 /// The operation's name in errors and metrics.
 pub(super) const OPERATION: &str = "putWebhookConfigs";
 /// The most configs in one request.
 const ITEMS_MAX: usize = 100;
 
-/// The form `{"configs": […]}`, which is answered in the same form.
+/// Webhook configs in one of two forms; an answer has that of its request.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Configs<T> {
+    Bare(Vec<T>),
+    Wrapped(Wrapped<Vec<T>>),
+}
+
+/// What is asked for, as it is described; it is read as [`Drafts`].
+type DraftConfigs = Configs<ConfigDraft>;
+type SavedConfigs<'a> = Configs<ConfigView<'a>>;
+
+/// The form `{"configs": […]}`.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Wrapped<T> {
@@ -38,6 +58,25 @@ struct Drafts(Vec<ConfigDraft>);
 
 /// Checks all items, then saves them one by one and waits until they are in force. The same request
 /// again completes what an error left undone, and changes nothing else.
+#[utoipa::path(
+    put,
+    path = "/webhooks/configs",
+    operation_id = OPERATION,
+    tag = "Webhook configs",
+    params(
+        OrganisationQuery,
+        ("if-match" = Option<String>, Header, description = "The `etag` of the one webhook config in the body: nothing is done if it was changed meanwhile."),
+    ),
+    request_body(
+        content = DraftConfigs,
+        description = "At most 100 webhook configs. One with an `id` updates that one; one without updates the one with the same `url`, else makes a new one.",
+        example = json!([{"url": "https://example.com/webhooks", "events": ["challenge-completion", "reward.*"]}])
+    ),
+    responses(
+        (status = 200, description = "The webhook configs as they are now, in the form of the body.", body = SavedConfigs<'_>),
+        (status = 409, description = "The webhook config was changed meanwhile, or its URL belongs to another one."),
+    )
+)]
 pub(super) async fn handler(
     State(admin): State<Arc<Admin>>,
     request: Request,
@@ -77,11 +116,37 @@ pub(super) async fn handler(
         .iter()
         .map(|one| ConfigView::saved(one, admin.configs.generated_secret(one)))
         .collect();
-    Ok(if is_bare {
-        Json(configs).into_response()
+    let configs: SavedConfigs<'_> = if is_bare {
+        Configs::Bare(configs)
     } else {
-        Json(Wrapped { configs }).into_response()
-    })
+        Configs::Wrapped(Wrapped { configs })
+    };
+    Ok(Json(configs).into_response())
+}
+
+impl<T: utoipa::ToSchema> utoipa::PartialSchema for Configs<T> {
+    fn schema() -> RefOr<Schema> {
+        let bare = ArrayBuilder::new()
+            .items(Ref::from_schema_name(T::name()))
+            .max_items(Some(ITEMS_MAX))
+            .build();
+        let wrapped = ObjectBuilder::new()
+            .property("configs", bare.clone())
+            .required("configs")
+            .additional_properties(Some(AdditionalProperties::FreeForm(false)));
+        OneOfBuilder::new().item(bare).item(wrapped).into()
+    }
+}
+
+impl<T: utoipa::ToSchema> utoipa::ToSchema for Configs<T> {
+    fn name() -> Cow<'static, str> {
+        Cow::Owned(format!("{}s", T::name()))
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((T::name().into_owned(), T::schema()));
+        T::schemas(schemas);
+    }
 }
 
 fn read(body: &Bytes, is_bare: bool) -> Result<Vec<ConfigDraft>, Problem> {

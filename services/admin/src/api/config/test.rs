@@ -32,7 +32,7 @@ use serde_json::value::RawValue;
 use super::MISSING;
 use crate::{
     Admin,
-    api::{BODY_MAX_BYTES, PathId, path_id},
+    api::{BODY_MAX_BYTES, OrganisationQuery, PathId, path_id},
     now,
 };
 
@@ -43,10 +43,14 @@ const NAME: &str = "posthorn.test";
 const PAYLOAD: &str = "{\"test\":true}";
 
 /// What may be asked for.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[schema(as = TestOptions)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Wanted {
+    /// The event's name; the first that the webhook config names unless given.
     event_sub_category: Option<EventName>,
+    /// The event's payload, any JSON.
+    #[schema(value_type = Option<serde_json::Value>)]
     payload: Option<Box<RawValue>>,
 }
 
@@ -61,15 +65,20 @@ struct TestEvent<'a> {
 }
 
 /// What came of a test.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = TestResult)]
 #[serde(rename_all = "camelCase")]
 struct TestView {
     success: bool,
+    #[schema(required)]
     response_status: Option<u16>,
+    #[schema(required)]
     response_body: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     response_body_encoding: Option<BodyEncoding>,
+    #[schema(required)]
     error_kind: Option<ErrorKind>,
+    #[schema(required)]
     error_message: Option<String>,
     duration_ms: u32,
     /// The id of its log record, which shows no `requestBody`: a test is no event, and the archive, which
@@ -78,6 +87,21 @@ struct TestView {
 }
 
 /// Sends a test to an endpoint, be it enabled or not.
+#[utoipa::path(
+    post,
+    path = "/webhooks/configs/{id}/test",
+    operation_id = OPERATION,
+    tag = "Webhook configs",
+    params(
+        ("id" = EndpointId, Path, description = "The id of the webhook config."),
+        OrganisationQuery,
+    ),
+    request_body(content = Option<Wanted>),
+    responses(
+        (status = 200, description = "What came back, or why nothing did.", body = TestView),
+        (status = 409, description = "The webhook config was changed meanwhile."),
+    )
+)]
 pub(super) async fn handler(
     State(admin): State<Arc<Admin>>,
     path: PathId,
@@ -89,7 +113,8 @@ pub(super) async fn handler(
     let wanted = wanted(&parts, body).await?;
     let stored = admin.following.endpoints.get(&organisation, &id);
     let stored = stored.ok_or_else(|| Problem::not_found(OPERATION, MISSING))?;
-    let event = event(&stored.endpoint, &wanted, admin.asking.event_max_bytes())?;
+    let mut event = event(&stored.endpoint, &wanted, admin.asking.event_max_bytes())?;
+    admin.following.catalogue.categorise(&mut event);
     let cargo = Cargo {
         body: event.body.clone(),
         trace: trace(&parts.headers),
@@ -129,9 +154,10 @@ fn event(endpoint: &Endpoint, wanted: &Wanted, limit: usize) -> Result<Event, Pr
         Fault::TooLarge { .. } | Fault::NotAnObject(_) => {
             Problem::bad_request(OPERATION, format!("payload: the event {fault}"))
         }
-        Fault::Field { .. } | Fault::ForeignOrganisation => {
-            Problem::bad_request(OPERATION, fault.to_string())
-        }
+        Fault::Field { .. }
+        | Fault::ForeignOrganisation
+        | Fault::CloudEvent
+        | Fault::UnknownFormat => Problem::bad_request(OPERATION, fault.to_string()),
     })
 }
 

@@ -8,12 +8,29 @@ use http::StatusCode;
 use http_api::problem::Problem;
 
 use super::MISSING;
-use crate::{Admin, api::PathId, asking::Refusal};
+use crate::{
+    Admin,
+    api::{OrganisationQuery, PathId},
+    asking::Refusal,
+};
 
 /// The operation's name in errors and metrics.
 pub(super) const OPERATION: &str = "deleteWebhookDeadLetter";
 
 /// Deletes a dead letter for good.
+#[utoipa::path(
+    delete,
+    path = "/webhooks/dead-letters/{id}",
+    operation_id = OPERATION,
+    tag = "Dead letters",
+    params(
+        ("id" = String, Path, description = "The id of the dead letter."),
+        OrganisationQuery,
+    ),
+    responses(
+        (status = 204, description = "It is deleted."),
+    )
+)]
 pub(super) async fn handler(
     State(admin): State<Arc<Admin>>,
     path: PathId,

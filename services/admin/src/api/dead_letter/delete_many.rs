@@ -11,23 +11,35 @@ use domain::token::Permission;
 use http_api::problem::Problem;
 use serde::Serialize;
 
-use super::query::Query;
+use super::query::{Choice, Query};
 use crate::{Admin, asking::Picked};
 
 /// The operation's name in errors and metrics.
 pub(super) const OPERATION: &str = "deleteWebhookDeadLetters";
 
 /// What came of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = DeletedDeadLetters)]
 #[serde(rename_all = "camelCase")]
 struct DeletedView {
     deleted: u32,
     /// Whether more may be left, for the same request with `nextCursor` as its `cursor`.
     has_more: bool,
+    #[schema(required)]
     next_cursor: Option<String>,
 }
 
 /// Deletes dead letters for good, a bounded number at a time.
+#[utoipa::path(
+    delete,
+    path = "/webhooks/dead-letters",
+    operation_id = OPERATION,
+    tag = "Dead letters",
+    params(Choice),
+    responses(
+        (status = 200, description = "How many are deleted.", body = DeletedView),
+    )
+)]
 pub(super) async fn handler(
     State(admin): State<Arc<Admin>>,
     request: Request,

@@ -7,7 +7,7 @@ use axum::{
     extract::{Request, State},
     response::{IntoResponse as _, Response},
 };
-use domain::token::Permission;
+use domain::{attempt::BodyEncoding, token::Permission};
 use http_api::problem::Problem;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -15,23 +15,43 @@ use serde_json::value::RawValue;
 use super::LetterView;
 use crate::{
     Admin,
-    api::{PathId, log::raw},
+    api::{
+        OrganisationQuery, PathId,
+        log::{encoding, raw},
+    },
 };
 
 /// The operation's name in errors and metrics.
 pub(super) const OPERATION: &str = "getWebhookDeadLetter";
 
 /// A dead letter and what it would send.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = DeadLetterWithBody)]
 #[serde(rename_all = "camelCase")]
 struct DetailView<'a> {
     #[serde(flatten)]
     letter: LetterView<'a>,
     /// The producer's own text.
+    #[schema(required, value_type = Option<serde_json::Value>)]
     request_body: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_body_encoding: Option<BodyEncoding>,
 }
 
 /// Returns a dead letter of the organisation.
+#[utoipa::path(
+    get,
+    path = "/webhooks/dead-letters/{id}",
+    operation_id = OPERATION,
+    tag = "Dead letters",
+    params(
+        ("id" = String, Path, description = "The id of the dead letter."),
+        OrganisationQuery,
+    ),
+    responses(
+        (status = 200, description = "The dead letter.", body = DetailView<'_>),
+    )
+)]
 pub(super) async fn handler(
     State(admin): State<Arc<Admin>>,
     path: PathId,
@@ -48,6 +68,7 @@ pub(super) async fn handler(
     let view = DetailView {
         letter: LetterView::new(&letter.dead, !delivered.is_empty()),
         request_body: raw(&letter.cargo.body),
+        request_body_encoding: encoding(&letter.cargo.body),
     };
     Ok(Json(view).into_response())
 }

@@ -22,14 +22,17 @@ use crate::{
 pub(super) const OPERATION: &str = "listWebhookDeadLetters";
 
 /// A page of dead letters.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = DeadLetterPage)]
 #[serde(rename_all = "camelCase")]
 struct PageView<'a> {
     /// How many there are; `null` under a filter that has more than the endpoint, since only a walk over
     /// all of them would tell.
+    #[schema(required)]
     total_count: Option<u64>,
     /// May be fewer than asked for, or none, though `nextCursor` leads to more.
     edges: Vec<LetterView<'a>>,
+    #[schema(required)]
     next_cursor: Option<String>,
 }
 
@@ -42,6 +45,16 @@ struct Found {
 
 /// Lists the dead letters of the organisation that satisfy every filter, the oldest first: those that
 /// expire next.
+#[utoipa::path(
+    get,
+    path = "/webhooks/dead-letters",
+    operation_id = OPERATION,
+    tag = "Dead letters",
+    params(Query),
+    responses(
+        (status = 200, description = "A page of dead letters.", body = PageView<'_>),
+    )
+)]
 pub(super) async fn handler(
     State(admin): State<Arc<Admin>>,
     request: Request,

@@ -1,7 +1,13 @@
 //! The query of operations on many dead letters, read into a filter and a place.
 
-use domain::{dead_letter::Filter, retry::Reason};
+use domain::{
+    dead_letter::Filter,
+    name::{EndpointId, EventId, EventName, OrganisationId},
+    retry::Reason,
+    time::Timestamp,
+};
 use serde::Deserialize;
+use utoipa::openapi::path::{Parameter, ParameterIn};
 
 use crate::{
     api::log::query::{number, parsed, time},
@@ -13,22 +19,59 @@ const LIMIT_MAX: usize = 100;
 
 /// The parameters as texts, so that what is wrong with one can be told by name. In a body they are
 /// fields with strings.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Query {
+    /// The organisation, which an operator must name; for others their own.
+    #[param(value_type = Option<OrganisationId>)]
     pub(super) organisation_id: Option<String>,
+    /// How many a page holds.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 10)]
     limit: Option<String>,
+    /// Where the page begins: the `nextCursor` of the one before.
     cursor: Option<String>,
+    /// The webhook config.
+    #[param(value_type = Option<EndpointId>)]
     webhook_config_id: Option<String>,
+    /// The event.
+    #[param(value_type = Option<EventId>)]
     event_id: Option<String>,
+    /// The name of the event.
+    #[param(value_type = Option<EventName>)]
     event_sub_category: Option<String>,
+    /// Why it was given up.
+    #[param(inline, value_type = Option<Reason>)]
     reason: Option<String>,
+    /// From this time on.
+    #[param(value_type = Option<Timestamp>)]
     from_date: Option<String>,
+    /// Another name of `fromDate`.
+    #[param(value_type = Option<Timestamp>)]
     start_date: Option<String>,
+    /// Another name of `fromDate`.
+    #[param(value_type = Option<Timestamp>)]
     since: Option<String>,
+    /// Before this time.
+    #[param(value_type = Option<Timestamp>)]
     to_date: Option<String>,
+    /// Another name of `toDate`.
+    #[param(value_type = Option<Timestamp>)]
     end_date: Option<String>,
+    /// Another name of `toDate`.
+    #[param(value_type = Option<Timestamp>)]
     until: Option<String>,
+}
+
+/// The parameters of operations that take a filter and no limit.
+pub(super) struct Choice;
+
+impl utoipa::IntoParams for Choice {
+    fn into_params(place: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let mut parameters = Query::into_params(place);
+        parameters.retain(|parameter| parameter.name != "limit");
+        parameters
+    }
 }
 
 impl Query {

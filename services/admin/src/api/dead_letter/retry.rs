@@ -11,13 +11,31 @@ use http_api::problem::Problem;
 
 use crate::{
     Admin,
-    api::{PathId, asked},
+    api::{
+        OrganisationQuery, PathId,
+        asked::{self, AttemptView, RetryOptions},
+    },
 };
 
 /// The operation's name in errors and metrics.
 pub(super) const OPERATION: &str = "retryWebhookDeadLetter";
 
 /// Asks for an attempt. One whose job was delivered meanwhile is attempted too: who names it means it.
+#[utoipa::path(
+    post,
+    path = "/webhooks/dead-letters/{id}/retry",
+    operation_id = OPERATION,
+    tag = "Dead letters",
+    params(
+        ("id" = String, Path, description = "The id of the dead letter."),
+        OrganisationQuery,
+    ),
+    request_body(content = Option<RetryOptions>),
+    responses(
+        (status = 202, description = "The attempt that will be made.", body = AttemptView<'_>),
+        (status = 409, description = "The webhook config is disabled or deleted."),
+    )
+)]
 pub(super) async fn handler(
     State(admin): State<Arc<Admin>>,
     path: PathId,

@@ -1,6 +1,6 @@
 //! `POST /webhooks/dead-letters/retry`: has many dead letters attempted again, by their ids or a filter.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{borrow::Cow, collections::BTreeSet, sync::Arc};
 
 use axum::{
     Json,
@@ -14,8 +14,18 @@ use http_api::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use utoipa::{
+    IntoParams as _,
+    openapi::{
+        ObjectBuilder, RefOr, Schema,
+        schema::{AdditionalProperties, ArrayBuilder, Type},
+    },
+};
 
-use super::{query::Query, sequence};
+use super::{
+    query::{Choice, Query},
+    sequence,
+};
 use crate::{
     Admin,
     api::{BODY_MAX_BYTES, OrganisationQuery},
@@ -39,18 +49,32 @@ struct Wanted {
 }
 
 /// What came of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = RetriedDeadLetters)]
 #[serde(rename_all = "camelCase")]
 struct RetriedView {
     retried: u32,
     skipped: u32,
     /// Whether more may be left, for the same request with `nextCursor` as its `cursor`.
     has_more: bool,
+    #[schema(required)]
     next_cursor: Option<String>,
 }
 
 /// Asks for an attempt of each, a bounded number at a time. Those whose job was delivered stay as they
 /// are.
+#[utoipa::path(
+    post,
+    path = "/webhooks/dead-letters/retry",
+    operation_id = OPERATION,
+    tag = "Dead letters",
+    params(OrganisationQuery),
+    request_body(content = Wanted),
+    responses(
+        (status = 200, description = "How many will be attempted again.", body = RetriedView),
+        (status = 409, description = "The webhook config is disabled or deleted, or the event is gone."),
+    )
+)]
 pub(super) async fn handler(
     State(admin): State<Arc<Admin>>,
     request: Request,
@@ -80,6 +104,39 @@ pub(super) async fn handler(
         next_cursor: done.rest.map(|place| place.to_string()),
     };
     Ok(Json(view).into_response())
+}
+
+impl utoipa::PartialSchema for Wanted {
+    fn schema() -> RefOr<Schema> {
+        let ids = ArrayBuilder::new()
+            .items(ObjectBuilder::new().schema_type(Type::String).build())
+            .min_items(Some(1))
+            .max_items(Some(IDS_MAX))
+            .description(Some("The ids of dead letters; not beside a filter."))
+            .build();
+        let with_retries = ObjectBuilder::new()
+            .schema_type(Type::Boolean)
+            .description(Some(
+                "Whether the retry policy starts anew; else it is one attempt.",
+            ))
+            .build();
+        let mut object = ObjectBuilder::new()
+            .property("ids", ids)
+            .property("withRetries", with_retries)
+            .additional_properties(Some(AdditionalProperties::FreeForm(false)));
+        for field in Choice::into_params(|| None) {
+            if let Some(schema) = field.schema {
+                object = object.property(field.name, schema);
+            }
+        }
+        object.into()
+    }
+}
+
+impl utoipa::ToSchema for Wanted {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("RetryDeadLetters")
+    }
 }
 
 fn filter_fields(wanted: &Wanted) -> Result<Query, Problem> {

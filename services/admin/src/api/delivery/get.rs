@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::{DeliveryView, EntryView};
 use crate::{
     Admin,
-    api::{PathId, log::unreadable, path_id},
+    api::{OrganisationQuery, PathId, log::unreadable, path_id},
 };
 
 /// The operation's name in errors and metrics.
@@ -22,7 +22,8 @@ pub(super) const OPERATION: &str = "getWebhookDelivery";
 const MISSING: &str = "there is no such delivery";
 
 /// A delivery and what happened to it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = DeliveryWithTimeline)]
 struct DetailView<'a> {
     #[serde(flatten)]
     delivery: DeliveryView<'a>,
@@ -31,6 +32,19 @@ struct DetailView<'a> {
 }
 
 /// Returns a delivery of the organisation; its id is that of the job.
+#[utoipa::path(
+    get,
+    path = "/webhooks/deliveries/{id}",
+    operation_id = OPERATION,
+    tag = "Deliveries",
+    params(
+        ("id" = JobId, Path, description = "The id of the delivery."),
+        OrganisationQuery,
+    ),
+    responses(
+        (status = 200, description = "The delivery with its timeline.", body = DetailView<'_>),
+    )
+)]
 pub(super) async fn handler(
     State(admin): State<Arc<Admin>>,
     path: PathId,

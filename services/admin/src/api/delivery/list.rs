@@ -19,15 +19,27 @@ pub(super) const OPERATION: &str = "listWebhookDeliveries";
 
 /// A page of deliveries. There is no total: where a job stands is worked out from its records, so counting
 /// would read them all.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = DeliveryPage)]
 #[serde(rename_all = "camelCase")]
 struct PageView<'a> {
     /// May be fewer than asked for, or none, though `nextCursor` leads to more.
     edges: Vec<DeliveryView<'a>>,
+    #[schema(required)]
     next_cursor: Option<String>,
 }
 
 /// Lists the deliveries of the organisation that satisfy every filter, those that began last at the top.
+#[utoipa::path(
+    get,
+    path = "/webhooks/deliveries",
+    operation_id = OPERATION,
+    tag = "Deliveries",
+    params(Query),
+    responses(
+        (status = 200, description = "A page of deliveries.", body = PageView<'_>),
+    )
+)]
 pub(super) async fn handler(
     State(admin): State<Arc<Admin>>,
     request: Request,

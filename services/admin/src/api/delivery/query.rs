@@ -1,7 +1,12 @@
 //! The query of `GET /webhooks/deliveries`, read into a filter and a page.
 
 use attempt_store::{Cursor, DeliveryFilter, PAGE_LIMIT};
-use domain::{job_state::DeliveryState, name::OrganisationId};
+use domain::{
+    job_state::DeliveryState,
+    name::OrganisationId,
+    name::{EndpointId, EventId, EventName},
+    time::Timestamp,
+};
 use serde::Deserialize;
 
 use crate::api::log::query::{number, parsed, time};
@@ -9,21 +14,47 @@ use crate::api::log::query::{number, parsed, time};
 const LIMIT_DEFAULT: u32 = 10;
 
 /// The parameters as texts, so that what is wrong with one can be told by name.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(super) struct Query {
+    /// The organisation, which an operator must name; for others their own.
+    #[param(value_type = Option<OrganisationId>)]
     pub(super) organisation_id: Option<String>,
+    /// How many a page holds.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 10)]
     limit: Option<String>,
+    /// Where the page begins: the `nextCursor` of the one before.
     cursor: Option<String>,
+    /// Where the delivery stands.
+    #[param(value_type = Option<DeliveryState>)]
     state: Option<String>,
+    /// The name of the event.
+    #[param(value_type = Option<EventName>)]
     event_sub_category: Option<String>,
+    /// The webhook config.
+    #[param(value_type = Option<EndpointId>)]
     webhook_config_id: Option<String>,
+    /// The event.
+    #[param(value_type = Option<EventId>)]
     event_id: Option<String>,
+    /// From this time on.
+    #[param(value_type = Option<Timestamp>)]
     from_date: Option<String>,
+    /// Another name of `fromDate`.
+    #[param(value_type = Option<Timestamp>)]
     start_date: Option<String>,
+    /// Another name of `fromDate`.
+    #[param(value_type = Option<Timestamp>)]
     since: Option<String>,
+    /// Before this time.
+    #[param(value_type = Option<Timestamp>)]
     to_date: Option<String>,
+    /// Another name of `toDate`.
+    #[param(value_type = Option<Timestamp>)]
     end_date: Option<String>,
+    /// Another name of `toDate`.
+    #[param(value_type = Option<Timestamp>)]
     until: Option<String>,
 }
 

@@ -13,13 +13,26 @@ use http_api::problem::Problem;
 use super::{MISSING, RecordView, unreadable};
 use crate::{
     Admin,
-    api::{PathId, path_id},
+    api::{OrganisationQuery, PathId, path_id},
 };
 
 /// The operation's name in errors and metrics.
 pub(super) const OPERATION: &str = "getWebhookLog";
 
 /// Returns a record of the organisation.
+#[utoipa::path(
+    get,
+    path = "/webhooks/logs/{id}",
+    operation_id = OPERATION,
+    tag = "Logs",
+    params(
+        ("id" = String, Path, description = "The id of the log record."),
+        OrganisationQuery,
+    ),
+    responses(
+        (status = 200, description = "The record.", body = RecordView<'_>),
+    )
+)]
 pub(super) async fn handler(
     State(admin): State<Arc<Admin>>,
     path: PathId,

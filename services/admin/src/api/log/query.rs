@@ -3,7 +3,10 @@
 use std::{fmt::Display, ops::RangeInclusive, str::FromStr};
 
 use attempt_store::{Cursor, Filter, Order, PAGE_LIMIT, Page, Position};
-use domain::{name::OrganisationId, time::Timestamp};
+use domain::{
+    name::{EndpointId, EventId, EventName, OrganisationId},
+    time::Timestamp,
+};
 use serde::Deserialize;
 
 const LIMIT_DEFAULT: u32 = 10;
@@ -11,25 +14,63 @@ const LIMIT_DEFAULT: u32 = 10;
 const SKIP_MAX: u64 = 100_000;
 
 /// The parameters as texts, so that what is wrong with one can be told by name.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(super) struct Query {
+    /// The organisation, which an operator must name; for others their own.
+    #[param(value_type = Option<OrganisationId>)]
     pub(super) organisation_id: Option<String>,
+    /// How many a page holds.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 10)]
     limit: Option<String>,
+    /// How many are left out from the beginning.
+    #[param(value_type = Option<u32>, minimum = 0, maximum = 100000, default = 0)]
     skip: Option<String>,
+    /// Where the page begins: the `nextCursor` of the one before.
     cursor: Option<String>,
+    /// The order by time.
+    #[param(pattern = "^-?createdAt$", default = "-createdAt")]
     sort: Option<String>,
+    /// Only records that no other can come before any more, those of some minutes ago: who asks for them in the order
+    /// `createdAt` can follow the log by its cursors, which never end, and misses none.
+    #[param(value_type = Option<bool>, default = false)]
+    settled: Option<String>,
+    /// The name of the event.
+    #[param(value_type = Option<EventName>)]
     event_sub_category: Option<String>,
+    /// Whether the attempt succeeded.
+    #[param(value_type = Option<bool>)]
     success: Option<String>,
+    /// The webhook config.
+    #[param(value_type = Option<EndpointId>)]
     webhook_config_id: Option<String>,
+    /// The event.
+    #[param(value_type = Option<EventId>)]
     event_id: Option<String>,
+    /// The status of the answer.
+    #[param(value_type = Option<u16>, minimum = 100, maximum = 999)]
     response_status: Option<String>,
+    /// The number of the attempt.
+    #[param(value_type = Option<u32>, minimum = 1)]
     attempt: Option<String>,
+    /// From this time on.
+    #[param(value_type = Option<Timestamp>)]
     from_date: Option<String>,
+    /// Another name of `fromDate`.
+    #[param(value_type = Option<Timestamp>)]
     start_date: Option<String>,
+    /// Another name of `fromDate`.
+    #[param(value_type = Option<Timestamp>)]
     since: Option<String>,
+    /// Before this time.
+    #[param(value_type = Option<Timestamp>)]
     to_date: Option<String>,
+    /// Another name of `toDate`.
+    #[param(value_type = Option<Timestamp>)]
     end_date: Option<String>,
+    /// Another name of `toDate`.
+    #[param(value_type = Option<Timestamp>)]
     until: Option<String>,
 }
 
@@ -60,6 +101,21 @@ impl Query {
             from: time(from)?,
             to: time(to)?,
         })
+    }
+
+    /// Returns whether only records are wanted that no other can come before any more.
+    ///
+    /// # Errors
+    /// Names the parameter that is wrong.
+    pub(super) fn settled(&self) -> Result<bool, String> {
+        let settled = boolean("settled", self.settled.as_deref())?.unwrap_or(false);
+        if settled && self.sort.as_deref() != Some("createdAt") {
+            return Err("settled: needs the order sort=createdAt".to_owned());
+        }
+        if settled && self.skip.is_some() {
+            return Err("settled: must not be given beside skip".to_owned());
+        }
+        Ok(settled)
     }
 
     /// Returns which page is wanted.
@@ -248,6 +304,30 @@ mod tests {
         assert_eq!(
             twice.filter("acme".parse().unwrap()),
             Err("since: is given twice, under two names".to_owned())
+        );
+    }
+
+    #[test]
+    fn settled_records_are_followed_in_their_order() {
+        let settled = |sort: Option<&str>, skip: Option<&str>| {
+            Query {
+                settled: text("true"),
+                sort: sort.and_then(text),
+                skip: skip.and_then(text),
+                ..Query::default()
+            }
+            .settled()
+        };
+
+        assert_eq!(Query::default().settled(), Ok(false));
+        assert_eq!(settled(Some("createdAt"), None), Ok(true));
+        assert_eq!(
+            settled(None, None),
+            Err("settled: needs the order sort=createdAt".to_owned())
+        );
+        assert_eq!(
+            settled(Some("createdAt"), Some("1")),
+            Err("settled: must not be given beside skip".to_owned())
         );
     }
 

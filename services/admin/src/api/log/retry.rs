@@ -12,13 +12,32 @@ use http_api::problem::Problem;
 use super::{MISSING, unreadable};
 use crate::{
     Admin,
-    api::{PathId, asked, path_id},
+    api::{
+        OrganisationQuery, PathId,
+        asked::{self, AttemptView, RetryOptions},
+        path_id,
+    },
 };
 
 /// The operation's name in errors and metrics.
 pub(super) const OPERATION: &str = "retryWebhookLog";
 
 /// Asks for an attempt with the same bytes, numbered one past the highest of its job.
+#[utoipa::path(
+    post,
+    path = "/webhooks/logs/{id}/retry",
+    operation_id = OPERATION,
+    tag = "Logs",
+    params(
+        ("id" = String, Path, description = "The id of the log record."),
+        OrganisationQuery,
+    ),
+    request_body(content = Option<RetryOptions>),
+    responses(
+        (status = 202, description = "The attempt that will be made.", body = AttemptView<'_>),
+        (status = 409, description = "The webhook config is disabled or deleted, or the event is gone."),
+    )
+)]
 pub(super) async fn handler(
     State(admin): State<Arc<Admin>>,
     path: PathId,

@@ -10,13 +10,27 @@ use http_api::problem::Problem;
 use super::{MISSING, refused};
 use crate::{
     Admin,
-    api::{PathId, path_id},
+    api::{OrganisationQuery, PathId, path_id},
 };
 
 /// The operation's name in errors and metrics.
 pub(super) const OPERATION: &str = "cancelWebhookReplay";
 
 /// Stops a replay; jobs that are made already are delivered. It stays in the list as cancelled.
+#[utoipa::path(
+    delete,
+    path = "/webhooks/replays/{id}",
+    operation_id = OPERATION,
+    tag = "Dead letters",
+    params(
+        ("id" = ReplayId, Path, description = "The id of the replay."),
+        OrganisationQuery,
+    ),
+    responses(
+        (status = 204, description = "It is stopped."),
+        (status = 409, description = "It is finished, or just being changed."),
+    )
+)]
 pub(super) async fn handler(
     State(admin): State<Arc<Admin>>,
     path: PathId,

@@ -13,13 +13,26 @@ use http_api::problem::Problem;
 use super::{MISSING, ReplayView, refused};
 use crate::{
     Admin,
-    api::{PathId, path_id},
+    api::{OrganisationQuery, PathId, path_id},
 };
 
 /// The operation's name in errors and metrics.
 pub(super) const OPERATION: &str = "getWebhookReplay";
 
 /// Returns a replay of the organisation, as it is on the broker.
+#[utoipa::path(
+    get,
+    path = "/webhooks/replays/{id}",
+    operation_id = OPERATION,
+    tag = "Dead letters",
+    params(
+        ("id" = ReplayId, Path, description = "The id of the replay."),
+        OrganisationQuery,
+    ),
+    responses(
+        (status = 200, description = "The replay.", body = ReplayView<'_>),
+    )
+)]
 pub(super) async fn handler(
     State(admin): State<Arc<Admin>>,
     path: PathId,

@@ -7,7 +7,10 @@ use axum::{
     extract::{Request, State},
     response::{IntoResponse as _, Response},
 };
-use domain::{name::EndpointId, token::Permission};
+use domain::{
+    name::{EndpointId, OrganisationId},
+    token::Permission,
+};
 use http_api::problem::Problem;
 use serde::Deserialize;
 
@@ -20,15 +23,31 @@ const LIMIT_DEFAULT: u64 = 100;
 /// As many as are kept of an organisation.
 const LIMIT_MAX: u64 = 100;
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Query {
+    /// The organisation, which an operator must name; for others their own.
+    #[param(value_type = Option<OrganisationId>)]
     organisation_id: Option<String>,
+    /// The webhook config.
     webhook_config_id: Option<EndpointId>,
+    /// How many a page holds.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 100)]
     limit: Option<String>,
 }
 
 /// Lists replays, as this replica knows them: what changed a moment ago may not be in it yet.
+#[utoipa::path(
+    get,
+    path = "/webhooks/replays",
+    operation_id = OPERATION,
+    tag = "Dead letters",
+    params(Query),
+    responses(
+        (status = 200, description = "The replays, the newest first.", body = [ReplayView<'_>]),
+    )
+)]
 pub(super) async fn handler(
     State(admin): State<Arc<Admin>>,
     request: Request,

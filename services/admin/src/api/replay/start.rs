@@ -25,7 +25,7 @@ use serde::Deserialize;
 use super::{ReplayView, refused};
 use crate::{
     Admin,
-    api::{BODY_MAX_BYTES, PathId, path_id},
+    api::{BODY_MAX_BYTES, OrganisationQuery, PathId, path_id},
     now,
 };
 
@@ -34,20 +34,40 @@ pub(super) const OPERATION: &str = "startWebhookReplay";
 const CONFIG_MISSING: &str = "there is no such webhook config";
 
 /// What is asked for.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[schema(as = NewReplay)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Wanted {
     #[serde(default, deserialize_with = "body::word")]
     mode: Mode,
+    /// Events accepted at this time or later.
     #[serde(alias = "since", alias = "fromDate", alias = "startDate")]
     from: Timestamp,
+    /// Events accepted before this time; now unless given.
     #[serde(default, alias = "until", alias = "toDate", alias = "endDate")]
     to: Option<Timestamp>,
+    /// Jobs made per second.
+    #[schema(minimum = 1, maximum = 1000)]
     #[serde(default)]
     rate_per_second: Option<u32>,
 }
 
 /// Stores a replay and answers before its first job is made.
+#[utoipa::path(
+    post,
+    path = "/webhooks/configs/{id}/replay",
+    operation_id = OPERATION,
+    tag = "Dead letters",
+    params(
+        ("id" = EndpointId, Path, description = "The id of the webhook config."),
+        OrganisationQuery,
+    ),
+    request_body(content = Wanted, example = json!({"mode": "undelivered", "from": "2026-03-14T00:00:00Z"})),
+    responses(
+        (status = 202, description = "The replay, which has begun.", body = ReplayView<'_>),
+        (status = 409, description = "The webhook config is disabled."),
+    )
+)]
 pub(super) async fn handler(
     State(admin): State<Arc<Admin>>,
     path: PathId,

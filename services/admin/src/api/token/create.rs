@@ -38,17 +38,34 @@ const NAME_MAX_CHARS: usize = 200;
 const TOKENS_MAX: usize = 1_000;
 
 /// What is asked for.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[schema(as = NewToken)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Wanted {
     organisation_id: Option<OrganisationId>,
     #[serde(deserialize_with = "body::word")]
     role: Role,
+    /// For people.
+    #[schema(min_length = 1, max_length = 200)]
     name: String,
     expires_at: Option<Timestamp>,
 }
 
 /// Makes a token and waits until it is in force.
+#[utoipa::path(
+    post,
+    path = "/tokens",
+    operation_id = OPERATION,
+    tag = "Tokens",
+    params(OrganisationQuery),
+    request_body(
+        content = Wanted,
+        example = json!({"organisationId": "acme", "role": "producer", "name": "Game server"})
+    ),
+    responses(
+        (status = 201, description = "The token with its text, which is never shown again.", body = TokenView<'_>),
+    )
+)]
 pub(super) async fn handler(
     State(admin): State<Arc<Admin>>,
     request: Request,

@@ -18,6 +18,20 @@ pub(super) const OPERATION: &str = "deleteToken";
 const MISSING: &str = "there is no such token";
 
 /// Revokes a token and waits until it opens nothing any more.
+#[utoipa::path(
+    delete,
+    path = "/tokens/{id}",
+    operation_id = OPERATION,
+    tag = "Tokens",
+    params(
+        ("id" = String, Path, description = "The id of the token."),
+        OrganisationQuery,
+    ),
+    responses(
+        (status = 204, description = "It is revoked."),
+        (status = 409, description = "The token comes from configuration."),
+    )
+)]
 pub(super) async fn handler(
     State(admin): State<Arc<Admin>>,
     path: PathId,

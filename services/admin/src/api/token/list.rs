@@ -17,6 +17,16 @@ use crate::{Admin, api::OrganisationQuery};
 pub(super) const OPERATION: &str = "listTokens";
 
 /// Lists tokens, the oldest first, expired ones included.
+#[utoipa::path(
+    get,
+    path = "/tokens",
+    operation_id = OPERATION,
+    tag = "Tokens",
+    params(OrganisationQuery),
+    responses(
+        (status = 200, description = "The tokens, the oldest first.", body = [TokenView<'_>]),
+    )
+)]
 pub(super) async fn handler(
     State(admin): State<Arc<Admin>>,
     request: Request,
