@@ -1,10 +1,16 @@
 //! A config that was answered as saved holds for every event that is accepted afterwards.
 
+use std::time::{Duration, Instant};
+
 use e2e::{Organisation, Service, Stack};
 use serde_json::{Value, json};
 use test_support::{Answer, HttpClient, Receiver, Signal, eventually, script};
 
 use crate::BOUND;
+
+const CONFIGS: &str = "/api/v2/admin/webhooks/configs";
+const TOKENS: &str = "/api/v2/admin/tokens";
+const EVENTS: &str = "/api/v2/events";
 
 #[tokio::test]
 async fn a_saved_config_gets_the_very_next_event() {
@@ -30,7 +36,7 @@ async fn a_fan_out_that_was_paused_meanwhile_misses_no_event() {
             .map(|n| json!({"url": receiver.url(&format!("/other/{page}/{n}")), "events": ["other"]}))
             .collect();
         acme.admin
-            .put("/api/v2/admin/webhooks/configs", &Value::from(configs))
+            .put(CONFIGS, &Value::from(configs))
             .await
             .expect(200);
     }
@@ -61,6 +67,46 @@ async fn a_config_saved_after_the_brokers_return_gets_the_very_next_event() {
     }
 
     receiver.wait_for(10, BOUND).await;
+}
+
+#[tokio::test]
+async fn a_revoked_token_opens_nothing_anywhere_from_the_answer_on() {
+    let mut stack = Stack::start().await;
+    let acme = stack.organisation("acme").await;
+    let mut addresses = vec![
+        (stack.url(Service::Admin), CONFIGS),
+        (stack.url(Service::Ingest), EVENTS),
+    ];
+    for (service, path) in [(Service::Admin, CONFIGS), (Service::Ingest, EVENTS)] {
+        let replica = stack.add_replica(service).await;
+        addresses.push((stack.replica(replica).url(), path));
+    }
+    for round in 0..5 {
+        let wanted = json!({"role": "admin", "name": format!("round {round}")});
+        let made = acme.admin.post(TOKENS, &wanted).await.expect(201);
+        let client = acme.admin.with_token(made["token"].as_str().unwrap());
+        let ask = async |address: &str, path: &str| {
+            let client = client.with_base(address);
+            match path {
+                EVENTS => client.post(path, &json!({"eventSubCategory": "a"})).await,
+                _ => client.get(path).await,
+            }
+        };
+        for (address, path) in &addresses {
+            let reply = ask(address, path).await;
+            assert!(reply.status.is_success(), "{path}: {reply}");
+        }
+
+        let begun = Instant::now();
+        let path = format!("{TOKENS}/{}", made["id"].as_str().unwrap());
+        acme.admin.delete(&path).await.expect(204);
+        let took = begun.elapsed();
+
+        for (address, path) in &addresses {
+            ask(address, path).await.expect(401);
+        }
+        assert!(took < Duration::from_millis(1_500), "{took:?}");
+    }
 }
 
 /// Saves a config of its own for an event, and sends the event as soon as that is answered.

@@ -25,7 +25,7 @@ const ROUNDS: usize = 5;
 
 #[tokio::test]
 async fn a_healthy_endpoint_notices_nothing_of_a_hanging_and_a_failing_one() {
-    let stack = Stack::start().await;
+    let stack = Stack::start_alone().await;
     let acme = stack.organisation("acme").await;
     let receiver = Receiver::start(|request| match request.path.as_str() {
         "/hanging" => Answer::ok().after(Duration::from_secs(60)),

@@ -95,6 +95,8 @@ fn wrong(launch: Launch) -> Launch {
         .env("POSTHORN_REPLICAS", "2")
         .env("POSTHORN_SHUTDOWN_GRACE_S", "soon")
         .env("POSTHORN_SECRETS_KEY", "too-short-to-be-a-key")
+        .env("POSTHORN_API_RATE_PER_TOKEN", "many")
+        .env("POSTHORN_INGEST_RATE_PER_ORGANISATION", "-1")
         .env("POSTHORN_NO_SUCH_SETTING", "1")
 }
 
@@ -109,6 +111,12 @@ fn named(service: Service) -> Vec<&'static str> {
     // All services may share one environment: what another one reads is neither unknown nor checked.
     if matches!(service, Service::Delivery | Service::Admin) {
         names.push("POSTHORN_SECRETS_KEY");
+    }
+    if service == Service::Admin {
+        names.push("POSTHORN_API_RATE_PER_TOKEN");
+    }
+    if service == Service::Ingest {
+        names.push("POSTHORN_INGEST_RATE_PER_ORGANISATION");
     }
     if matches!(service, Service::LogWriter | Service::Admin) {
         names.push("POSTHORN_STORE_URL");

@@ -79,6 +79,15 @@ impl Stack {
         Self::start_with(Store::Sqlite, "info").await
     }
 
+    /// Starts an installation with SQLite while no other is running: for tests that measure.
+    ///
+    /// # Panics
+    /// Panics when a service does not get ready.
+    pub async fn start_alone() -> Self {
+        let broker = async || Broker::Server(NatsServer::start());
+        Self::start_on(2, broker, Store::Sqlite, "info", &[]).await
+    }
+
     /// Starts an installation and waits until all services are ready.
     ///
     /// # Panics
@@ -97,7 +106,7 @@ impl Stack {
         variables: &[(&'static str, &str)],
     ) -> Self {
         let broker = async || Broker::Server(NatsServer::start());
-        Self::start_on(broker, store, log_filter, variables).await
+        Self::start_on(1, broker, store, log_filter, variables).await
     }
 
     /// As [`Stack::start_limited`], with a broker that asks for a name and a password.
@@ -110,7 +119,7 @@ impl Stack {
         variables: &[(&'static str, &str)],
     ) -> Self {
         let broker = async || Broker::Server(NatsServer::start_guarded("posthorn", password));
-        Self::start_on(broker, Store::Sqlite, log_filter, variables).await
+        Self::start_on(1, broker, Store::Sqlite, log_filter, variables).await
     }
 
     /// Starts an installation with SQLite on three brokers that keep three copies of everything, and waits until all
@@ -121,17 +130,18 @@ impl Stack {
     pub async fn start_clustered() -> Self {
         let broker = async || Broker::Cluster(NatsCluster::start().await);
         let variables = [("POSTHORN_REPLICAS", "3")];
-        Self::start_on(broker, Store::Sqlite, "info", &variables).await
+        Self::start_on(1, broker, Store::Sqlite, "info", &variables).await
     }
 
     async fn start_on(
+        places: u32,
         broker: impl AsyncFnOnce() -> Broker,
         store: Store,
         log_filter: &str,
         variables: &[(&'static str, &str)],
     ) -> Self {
         let place = PLACES
-            .acquire()
+            .acquire_many(places)
             .await
             .expect("the semaphore is never closed");
         let directory = tempfile::tempdir().expect("make a folder for the installation");
