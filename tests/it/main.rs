@@ -8,7 +8,6 @@
 
 mod body_retention;
 mod cloud_events;
-mod cluster;
 mod custom_events;
 mod deliveries;
 mod delivers;
