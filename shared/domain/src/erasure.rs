@@ -17,8 +17,8 @@ use crate::{
     attempt::AttemptRecord,
     job::Job,
     job_state::{JobState, StateRecord},
+    lease::Lease,
     name::{ErasureId, EventId, OrganisationId},
-    replay::{LEASE, Lease},
     time::Timestamp,
 };
 
@@ -225,14 +225,10 @@ impl Erasure {
     /// somebody's hands.
     #[must_use]
     pub fn claimed(&self, owner: &str, now: Timestamp) -> Option<Self> {
-        let is_held = self.lease.as_ref().is_some_and(|lease| lease.until > now);
-        if is_held || self.due_at > now {
+        if self.due_at > now {
             return None;
         }
-        let lease = Lease {
-            owner: owner.to_owned(),
-            until: now.after(LEASE),
-        };
+        let lease = Lease::taken(self.lease.as_ref(), owner, now)?;
         Some(Self {
             lease: Some(lease),
             updated_at: now,
@@ -243,12 +239,8 @@ impl Erasure {
     /// Returns the erasure with its lease renewed, if it has one.
     #[must_use]
     pub fn renewed(&self, now: Timestamp) -> Self {
-        let lease = self.lease.as_ref().map(|lease| Lease {
-            owner: lease.owner.clone(),
-            until: now.after(LEASE),
-        });
         Self {
-            lease,
+            lease: self.lease.as_ref().map(|lease| lease.renewed(now)),
             updated_at: now,
             ..self.clone()
         }

@@ -29,6 +29,7 @@ pub mod health;
 pub mod incoming;
 pub mod job;
 pub mod job_state;
+pub mod lease;
 pub mod matching;
 pub mod name;
 pub mod oauth2;

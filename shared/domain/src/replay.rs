@@ -25,13 +25,12 @@ use crate::{
     endpoint::Endpoint,
     event::BodyHash,
     job::{Job, Run},
+    lease::Lease,
     name::{EndpointId, EventId, EventName, JobId, OrganisationId, ReplayId},
     time::Timestamp,
     trace::TraceParent,
 };
 
-/// How long a replay belongs to its owner after the last write.
-pub const LEASE: Duration = Duration::from_secs(10);
 /// The most replays of an organisation that are not finished.
 pub const UNFINISHED_MAX: usize = 5;
 /// The most replays of an organisation that are kept.
@@ -90,15 +89,6 @@ pub struct Place {
     pub event_id: EventId,
     /// The hash of its body.
     pub body_hash: BodyHash,
-}
-
-/// Who works on a replay, and until when it is theirs alone.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Lease {
-    /// The process.
-    pub owner: String,
-    /// The end, unless it is renewed.
-    pub until: Timestamp,
 }
 
 /// A replay with how far it is.
@@ -217,14 +207,10 @@ impl Replay {
     /// Returns the replay in the hands of `owner`; `None` if it is finished or in somebody's hands.
     #[must_use]
     pub fn claimed(&self, owner: &str, now: Timestamp) -> Option<Self> {
-        let is_held = self.lease.as_ref().is_some_and(|lease| lease.until > now);
-        if self.state.is_finished() || is_held {
+        if self.state.is_finished() {
             return None;
         }
-        let lease = Lease {
-            owner: owner.to_owned(),
-            until: now.after(LEASE),
-        };
+        let lease = Lease::taken(self.lease.as_ref(), owner, now)?;
         Some(Self {
             lease: Some(lease),
             updated_at: now,
@@ -235,12 +221,8 @@ impl Replay {
     /// Returns the replay with its lease renewed, if it has one.
     #[must_use]
     pub fn renewed(&self, now: Timestamp) -> Self {
-        let lease = self.lease.as_ref().map(|lease| Lease {
-            owner: lease.owner.clone(),
-            until: now.after(LEASE),
-        });
         Self {
-            lease,
+            lease: self.lease.as_ref().map(|lease| lease.renewed(now)),
             updated_at: now,
             ..self.clone()
         }

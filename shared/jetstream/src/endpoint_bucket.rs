@@ -14,13 +14,15 @@ use domain::{
     name::{EndpointId, OrganisationId},
 };
 use parking_lot::RwLock;
-use serde::{Deserialize, Serialize};
 
 use crate::{
     bucket::{Bucket, Change, Error, View},
     connection::Broker,
     subject,
-    wire::{DecodeError, SCHEMA},
+    wire::{
+        DecodeError,
+        value::{self, encode},
+    },
 };
 
 /// An endpoint with the revision of its config.
@@ -30,18 +32,6 @@ pub struct Stored {
     pub endpoint: Endpoint,
     /// The revision that the next write names.
     pub revision: u64,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Form<E> {
-    schema: u32,
-    #[serde(flatten)]
-    endpoint: E,
-}
-
-#[derive(Deserialize)]
-struct Version {
-    schema: u32,
 }
 
 /// The bucket of endpoints; cheap to clone.
@@ -277,28 +267,8 @@ fn claim_key(organisation: &OrganisationId, url_hash: &str) -> String {
     format!("{organisation}.url.{url_hash}")
 }
 
-fn encode(endpoint: &Endpoint) -> Bytes {
-    #[expect(
-        clippy::expect_used,
-        reason = "endpoints have string keys and no fallible field"
-    )]
-    serde_json::to_vec(&Form {
-        schema: SCHEMA,
-        endpoint,
-    })
-    .map(Bytes::from)
-    .expect("an endpoint is always writable as JSON")
-}
-
 pub(crate) fn decode(value: &[u8]) -> Result<Endpoint, DecodeError> {
-    let malformed = |error: serde_json::Error| DecodeError::Malformed(error.to_string());
-    let Version { schema } = serde_json::from_slice(value).map_err(malformed)?;
-    if schema > SCHEMA {
-        return Err(DecodeError::Newer(schema));
-    }
-    let mut form: Form<Endpoint> = serde_json::from_slice(value).map_err(malformed)?;
-    form.endpoint.unknown.remove("schema");
-    Ok(form.endpoint)
+    value::decode(value)
 }
 
 #[cfg(test)]

@@ -2,19 +2,20 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use bytes::Bytes;
 use domain::{
     erasure::Erasure,
     name::{ErasureId, OrganisationId},
 };
 use parking_lot::RwLock;
-use serde::{Deserialize, Serialize};
 
 use crate::{
     bucket::{Bucket, Change, Error, View, unavailable},
     connection::Broker,
     subject,
-    wire::{DecodeError, SCHEMA},
+    wire::{
+        DecodeError,
+        value::{self, encode},
+    },
 };
 
 /// An erasure with its revision.
@@ -24,18 +25,6 @@ pub struct Stored {
     pub erasure: Erasure,
     /// The revision that the next write names.
     pub revision: u64,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Form<E> {
-    schema: u32,
-    #[serde(flatten)]
-    erasure: E,
-}
-
-#[derive(Deserialize)]
-struct Version {
-    schema: u32,
 }
 
 /// The bucket of erasures; cheap to clone.
@@ -175,28 +164,8 @@ fn key(organisation: &OrganisationId, id: &ErasureId) -> String {
     format!("{organisation}.{id}")
 }
 
-fn encode(erasure: &Erasure) -> Bytes {
-    #[expect(
-        clippy::expect_used,
-        reason = "erasures have string keys and no fallible field"
-    )]
-    serde_json::to_vec(&Form {
-        schema: SCHEMA,
-        erasure,
-    })
-    .map(Bytes::from)
-    .expect("an erasure is always writable as JSON")
-}
-
 fn decode(value: &[u8]) -> Result<Erasure, DecodeError> {
-    let malformed = |error: serde_json::Error| DecodeError::Malformed(error.to_string());
-    let Version { schema } = serde_json::from_slice(value).map_err(malformed)?;
-    if schema > SCHEMA {
-        return Err(DecodeError::Newer(schema));
-    }
-    let mut form: Form<Erasure> = serde_json::from_slice(value).map_err(malformed)?;
-    form.erasure.unknown.remove("schema");
-    Ok(form.erasure)
+    value::decode(value)
 }
 
 #[cfg(test)]

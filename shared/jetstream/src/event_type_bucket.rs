@@ -1,18 +1,19 @@
 //! The bucket of event types, under `<organisation>.<event name>`. What is kept of it in memory is the
 //! crate `catalogue`'s.
 
-use bytes::Bytes;
 use domain::{
     event_type::EventType,
     name::{EventName, OrganisationId},
 };
-use serde::{Deserialize, Serialize};
 
 use crate::{
     bucket::{Bucket, Error},
     connection::Broker,
     subject,
-    wire::{DecodeError, SCHEMA},
+    wire::{
+        DecodeError,
+        value::{self, encode},
+    },
 };
 
 /// An event type with its revision.
@@ -22,18 +23,6 @@ pub struct Stored {
     pub event_type: EventType,
     /// The revision that the next write names.
     pub revision: u64,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Form<T> {
-    schema: u32,
-    #[serde(flatten)]
-    event_type: T,
-}
-
-#[derive(Deserialize)]
-struct Version {
-    schema: u32,
 }
 
 /// The bucket of event types; cheap to clone.
@@ -121,32 +110,12 @@ fn key(organisation: &OrganisationId, name: &EventName) -> String {
     format!("{organisation}.{name}")
 }
 
-fn encode(event_type: &EventType) -> Bytes {
-    #[expect(
-        clippy::expect_used,
-        reason = "event types have string keys and no fallible field"
-    )]
-    serde_json::to_vec(&Form {
-        schema: SCHEMA,
-        event_type,
-    })
-    .map(Bytes::from)
-    .expect("an event type is always writable as JSON")
-}
-
 /// Reads a value of the bucket.
 ///
 /// # Errors
 /// [`DecodeError`] tells a newer form from a damaged one.
 pub fn decode(value: &[u8]) -> Result<EventType, DecodeError> {
-    let malformed = |error: serde_json::Error| DecodeError::Malformed(error.to_string());
-    let Version { schema } = serde_json::from_slice(value).map_err(malformed)?;
-    if schema > SCHEMA {
-        return Err(DecodeError::Newer(schema));
-    }
-    let mut form: Form<EventType> = serde_json::from_slice(value).map_err(malformed)?;
-    form.event_type.unknown.remove("schema");
-    Ok(form.event_type)
+    value::decode(value)
 }
 
 #[cfg(test)]

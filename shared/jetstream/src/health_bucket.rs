@@ -2,27 +2,18 @@
 
 use std::collections::HashMap;
 
-use bytes::Bytes;
 use domain::{
     health::Health,
     name::{EndpointId, OrganisationId},
 };
 use parking_lot::RwLock;
-use serde::{Deserialize, Serialize};
 
 use crate::{
     bucket::{Bucket, Change, Error, View},
     connection::Broker,
     subject,
-    wire::SCHEMA,
+    wire::value::{decode, encode},
 };
-
-#[derive(Serialize, Deserialize)]
-struct Form<T> {
-    schema: u32,
-    #[serde(flatten)]
-    health: T,
-}
 
 /// Health with the revision that the next write names.
 #[derive(Debug, Clone, PartialEq)]
@@ -86,8 +77,8 @@ impl HealthBucket {
     ) -> Result<u64, Error> {
         let key = key(organisation, endpoint);
         match revision {
-            Some(revision) => self.0.update(&key, text(health), revision).await,
-            None => self.0.create(&key, text(health)).await,
+            Some(revision) => self.0.update(&key, encode(health), revision).await,
+            None => self.0.create(&key, encode(health)).await,
         }
     }
 
@@ -101,7 +92,9 @@ impl HealthBucket {
         endpoint: &EndpointId,
         health: &Health,
     ) -> Result<u64, Error> {
-        self.0.put(&key(organisation, endpoint), text(health)).await
+        self.0
+            .put(&key(organisation, endpoint), encode(health))
+            .await
     }
 
     /// Forgets the health of an endpoint that is no more.
@@ -176,22 +169,9 @@ fn key(organisation: &OrganisationId, endpoint: &EndpointId) -> String {
     format!("{organisation}.{endpoint}")
 }
 
-fn text(health: &Health) -> Bytes {
-    #[expect(
-        clippy::expect_used,
-        reason = "health has string keys and no fallible field"
-    )]
-    serde_json::to_vec(&Form {
-        schema: SCHEMA,
-        health,
-    })
-    .map(Bytes::from)
-    .expect("health is always writable as JSON")
-}
-
 fn read(value: &[u8]) -> Option<Health> {
-    match serde_json::from_slice::<Form<Health>>(value) {
-        Ok(Form { health, .. }) => Some(health),
+    match decode(value) {
+        Ok(health) => Some(health),
         Err(error) => {
             tracing::error!(error = %error, "health of an endpoint is not readable");
             None

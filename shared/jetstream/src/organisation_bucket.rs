@@ -2,16 +2,17 @@
 
 use std::collections::HashMap;
 
-use bytes::Bytes;
 use domain::{name::OrganisationId, organisation::Settings};
 use parking_lot::RwLock;
-use serde::{Deserialize, Serialize};
 
 use crate::{
     bucket::{Bucket, Change, Error, View},
     connection::Broker,
     subject,
-    wire::{DecodeError, SCHEMA},
+    wire::{
+        DecodeError,
+        value::{self, encode},
+    },
 };
 
 /// Settings with the revision that the next write names.
@@ -21,18 +22,6 @@ pub struct Stored {
     pub settings: Settings,
     /// Their revision.
     pub revision: u64,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Form<S> {
-    schema: u32,
-    #[serde(flatten)]
-    settings: S,
-}
-
-#[derive(Deserialize)]
-struct Version {
-    schema: u32,
 }
 
 /// The bucket of settings; cheap to clone.
@@ -136,28 +125,8 @@ fn note(held: &mut HashMap<OrganisationId, Settings>, change: &Change) {
     }
 }
 
-fn encode(settings: &Settings) -> Bytes {
-    #[expect(
-        clippy::expect_used,
-        reason = "settings have string keys and no fallible field"
-    )]
-    serde_json::to_vec(&Form {
-        schema: SCHEMA,
-        settings,
-    })
-    .map(Bytes::from)
-    .expect("settings are always writable as JSON")
-}
-
 fn decode(value: &[u8]) -> Result<Settings, DecodeError> {
-    let malformed = |error: serde_json::Error| DecodeError::Malformed(error.to_string());
-    let Version { schema } = serde_json::from_slice(value).map_err(malformed)?;
-    if schema > SCHEMA {
-        return Err(DecodeError::Newer(schema));
-    }
-    let mut form: Form<Settings> = serde_json::from_slice(value).map_err(malformed)?;
-    form.settings.unknown.remove("schema");
-    Ok(form.settings)
+    value::decode(value)
 }
 
 #[cfg(test)]

@@ -2,19 +2,20 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use bytes::Bytes;
 use domain::{
     name::{OrganisationId, ReplayId},
     replay::Replay,
 };
 use parking_lot::RwLock;
-use serde::{Deserialize, Serialize};
 
 use crate::{
     bucket::{Bucket, Change, Error, View},
     connection::Broker,
     subject,
-    wire::{DecodeError, SCHEMA},
+    wire::{
+        DecodeError,
+        value::{self, encode},
+    },
 };
 
 /// A replay with its revision.
@@ -24,18 +25,6 @@ pub struct Stored {
     pub replay: Replay,
     /// The revision that the next write names.
     pub revision: u64,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Form<R> {
-    schema: u32,
-    #[serde(flatten)]
-    replay: R,
-}
-
-#[derive(Deserialize)]
-struct Version {
-    schema: u32,
 }
 
 /// The bucket of replays; cheap to clone.
@@ -193,28 +182,8 @@ fn key(organisation: &OrganisationId, id: &ReplayId) -> String {
     format!("{organisation}.{id}")
 }
 
-fn encode(replay: &Replay) -> Bytes {
-    #[expect(
-        clippy::expect_used,
-        reason = "replays have string keys and no fallible field"
-    )]
-    serde_json::to_vec(&Form {
-        schema: SCHEMA,
-        replay,
-    })
-    .map(Bytes::from)
-    .expect("a replay is always writable as JSON")
-}
-
 fn decode(value: &[u8]) -> Result<Replay, DecodeError> {
-    let malformed = |error: serde_json::Error| DecodeError::Malformed(error.to_string());
-    let Version { schema } = serde_json::from_slice(value).map_err(malformed)?;
-    if schema > SCHEMA {
-        return Err(DecodeError::Newer(schema));
-    }
-    let mut form: Form<Replay> = serde_json::from_slice(value).map_err(malformed)?;
-    form.replay.unknown.remove("schema");
-    Ok(form.replay)
+    value::decode(value)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 pub mod attempts;
 pub mod event;
 pub mod job;
+pub(crate) mod value;
 
 use async_nats::HeaderMap;
 use domain::trace::TRACESTATE_MAX_BYTES;

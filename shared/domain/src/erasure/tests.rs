@@ -4,7 +4,7 @@ use super::{
     Counts, Erasure, KEPT_FOR, LOOK_AGAIN_EVERY, PASS_EVERY, Pass, Place, QUIET, State, Target,
     Walk,
 };
-use crate::{replay::LEASE, time::Timestamp};
+use crate::{lease::LEASE, time::Timestamp};
 
 const CLEAN: Pass = Pass {
     found: false,

@@ -1,14 +1,15 @@
 use std::{collections::HashSet, time::Duration};
 
 use super::{
-    Archived, InvalidPlan, KEPT_FOR, KEPT_MAX, LEASE, Mode, Plan, Progress, Reason, Replay, State,
-    Target, surplus, trace,
+    Archived, InvalidPlan, KEPT_FOR, KEPT_MAX, Mode, Plan, Progress, Reason, Replay, State, Target,
+    surplus, trace,
 };
 use crate::{
     attempt::Trigger,
     endpoint::Endpoint,
     event::BodyHash,
     job::Run,
+    lease::LEASE,
     name::{EventId, EventName},
     time::Timestamp,
 };

@@ -141,6 +141,13 @@ async fn a_save_is_in_force_when_every_living_replica_holds_it() {
 
     gate.wait_for(|open| *open).await.unwrap();
     assert!(lease.holds());
+    eventually("its heartbeat is known", BOUND, async || {
+        match replicas.living("fan-out").len() {
+            1 => Ok(()),
+            living => Err(format!("{living} replicas live")),
+        }
+    })
+    .await;
     let revision = endpoints.put("k", text("1")).await.unwrap();
     let holds =
         |wanted: u64| move |held: &jetstream::presence::Revisions| held.endpoints >= Some(wanted);

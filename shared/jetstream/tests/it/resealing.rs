@@ -175,13 +175,14 @@ async fn no_change_that_is_made_meanwhile_is_lost() {
     }
 }
 
-/// Counts up in the descriptions, under the revisions that were read; returns how far each one is.
+/// Counts up in the descriptions, under the revisions that were read, until it is stopped and each was
+/// changed; returns how far each one is.
 async fn change_all_the_time(
     bucket: EndpointBucket,
     stop: CancellationToken,
 ) -> BTreeMap<u32, u32> {
     let mut counts: BTreeMap<u32, u32> = (0..40).map(|n| (n, 0)).collect();
-    while !stop.is_cancelled() {
+    while !stop.is_cancelled() || counts.values().any(|count| *count == 0) {
         for (n, count) in &mut counts {
             let mut stored = get(&bucket, *n).await;
             stored.endpoint.description = Some((*count + 1).to_string());
