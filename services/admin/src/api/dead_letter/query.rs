@@ -146,6 +146,9 @@ fn reason(text: &str) -> Result<Reason, String> {
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use domain::{dead_letter::Filter, retry::Reason, time::Timestamp};
 

@@ -204,6 +204,9 @@ pub(in crate::api) fn time(
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use attempt_store::{Filter, Order, Page, Position};
     use domain::time::Timestamp;
