@@ -8,6 +8,7 @@
 
 mod body_retention;
 mod cloud_events;
+mod cluster;
 mod custom_events;
 mod deliveries;
 mod delivers;

@@ -1,9 +1,6 @@
 //! What the process of every service does: telemetry, broker, topology, probes, HTTP, drain.
 
-use std::{
-    future::Future,
-    time::{Duration, Instant},
-};
+use std::{future::Future, time::Duration};
 
 use anyhow::Context as _;
 use axum::Router;
@@ -23,9 +20,6 @@ use crate::{problem, server};
 
 /// How often the connection to the broker is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// How long the broker may refuse to make the topology, and how often it is asked again.
-const TOPOLOGY_PATIENCE: Duration = Duration::from_secs(20);
-const TOPOLOGY_PAUSE: Duration = Duration::from_millis(500);
 
 /// What a service is built from.
 #[derive(Debug, Clone)]
@@ -120,7 +114,7 @@ where
         attempts_max_bytes: common.nats.attempts_max_bytes,
         ..topology::Limits::default()
     };
-    make_topology(&broker, &limits)
+    topology::ensure(&broker, &limits)
         .await
         .context("make the topology")?;
     shutdown.spawn_work(follow_connection(&broker, &readiness, &shutdown));
@@ -159,22 +153,6 @@ pub fn broker_options(nats: &Nats) -> Options {
         tls_ca: nats.tls_ca.clone(),
         prefix: nats.prefix.clone(),
         replicas: nats.replicas,
-    }
-}
-
-/// Makes what is missing of the topology. A cluster of brokers may still be choosing who leads a stream, so a
-/// refusal is not final at once.
-async fn make_topology(broker: &Broker, limits: &topology::Limits) -> Result<(), topology::Error> {
-    let deadline = Instant::now() + TOPOLOGY_PATIENCE;
-    loop {
-        match topology::ensure(broker, limits).await {
-            Ok(_report) => return Ok(()),
-            Err(error @ topology::Error::Refused { .. }) if Instant::now() < deadline => {
-                tracing::warn!(%error, "the topology is not made yet");
-                tokio::time::sleep(TOPOLOGY_PAUSE).await;
-            }
-            Err(error) => return Err(error),
-        }
     }
 }
 

@@ -9,7 +9,7 @@ use futures::{Stream, StreamExt as _};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::{connection::Broker, subject};
+use crate::{connection::Broker, patience::patiently, subject};
 
 /// How long to wait before a broken watch is opened again.
 const REOPEN_PAUSE: Duration = Duration::from_millis(200);
@@ -67,9 +67,8 @@ impl Bucket {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn open(broker: &Broker, bucket: subject::Bucket) -> Result<Self, Error> {
-        let store = broker
-            .context
-            .get_key_value(broker.names.bucket(bucket))
+        let name = broker.names.bucket(bucket);
+        let store = patiently(&name, || broker.context.get_key_value(&name))
             .await
             .map_err(unavailable)?;
         Ok(Self {

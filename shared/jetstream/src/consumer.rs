@@ -18,7 +18,7 @@ use domain::time::Timestamp;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::{connection::Broker, presence::Lease, subject::Durable};
+use crate::{connection::Broker, patience::patiently, presence::Lease, subject::Durable};
 
 /// How often a message that is being handled is kept alive.
 const PROGRESS_EVERY: Duration = Duration::from_secs(10);
@@ -129,19 +129,21 @@ impl Pull {
     }
 
     async fn consumer(&self, broker: &Broker) -> Result<PullConsumer, Error> {
-        let fail = |reason: String| Error {
-            consumer: self.durable.name(),
-            reason,
-        };
-        let stream = broker
-            .context
-            .get_stream(broker.names.stream(self.durable.stream()))
+        let name = self.durable.name();
+        patiently(name, || self.look_up(broker))
             .await
-            .map_err(|error| fail(error.to_string()))?;
-        stream
-            .get_consumer(self.durable.name())
-            .await
-            .map_err(|error| fail(error.to_string()))
+            .map_err(|reason| Error {
+                consumer: name,
+                reason,
+            })
+    }
+
+    async fn look_up(&self, broker: &Broker) -> Result<PullConsumer, String> {
+        let stream = broker.names.stream(self.durable.stream());
+        let stream = broker.context.get_stream(stream).await;
+        let stream = stream.map_err(|error| error.to_string())?;
+        let consumer = stream.get_consumer(self.durable.name()).await;
+        consumer.map_err(|error| error.to_string())
     }
 }
 

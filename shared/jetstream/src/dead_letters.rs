@@ -17,6 +17,7 @@ use futures::TryStreamExt as _;
 
 use crate::{
     connection::Broker,
+    patience::patiently,
     publisher::Outgoing,
     retry_lane::{self, Cargo, Waiting},
     subject::{Names, Stream},
@@ -62,7 +63,9 @@ impl DeadLetters {
     /// [`Unavailable`].
     pub async fn open(broker: &Broker) -> Result<Self, Unavailable> {
         let name = broker.names.stream(Stream::Dead);
-        let stream = broker.context.get_stream(name).await.map_err(unavailable)?;
+        let stream = patiently(&name, || broker.context.get_stream(&name))
+            .await
+            .map_err(unavailable)?;
         Ok(Self {
             names: broker.names.clone(),
             stream,

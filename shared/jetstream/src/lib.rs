@@ -22,6 +22,7 @@ pub mod event_type_bucket;
 pub mod health_bucket;
 pub mod organisation_bucket;
 pub mod overdue;
+pub mod patience;
 pub mod presence;
 pub mod progress;
 pub mod publisher;

@@ -13,6 +13,7 @@ use domain::{job::Job, time::Timestamp};
 
 use crate::{
     connection::Broker,
+    patience::patiently,
     publisher::{Error, Publisher},
     retry_lane::{self, Cargo, Waiting},
     subject::Stream,
@@ -37,9 +38,8 @@ impl Sweep {
     /// # Errors
     /// The broker's word when it does not answer.
     pub async fn new(broker: &Broker, publisher: &Publisher) -> Result<Self, String> {
-        let stream = broker
-            .context
-            .get_stream(broker.names.stream(Stream::Retries))
+        let name = broker.names.stream(Stream::Retries);
+        let stream = patiently(&name, || broker.context.get_stream(&name))
             .await
             .map_err(|error| error.to_string())?;
         Ok(Self {

@@ -13,6 +13,7 @@ use async_nats::jetstream::{
 
 use crate::{
     connection::{Broker, ServerVersion},
+    patience::patiently,
     subject::{Bucket, Durable, Stream},
 };
 
@@ -102,6 +103,10 @@ pub async fn ensure(broker: &Broker, limits: &Limits) -> Result<Report, Error> {
             "message schedules are not safe before nats-server 2.14: long waits use delayed naks"
         );
     }
+    patiently("topology", || make(broker, limits)).await
+}
+
+async fn make(broker: &Broker, limits: &Limits) -> Result<Report, Error> {
     let mut report = Report::default();
     for stream in Stream::ALL {
         let wanted = stream_config(broker, stream, limits);
