@@ -284,7 +284,9 @@ impl Ledger {
                 self.check_recorded(job);
                 true
             }
-            Reason::Poison | Reason::ManualRetryFailed | Reason::Backlog => true,
+            // Every handler of the model comes to its end.
+            Reason::Poison => false,
+            Reason::ManualRetryFailed | Reason::Backlog => true,
         };
         if !fits && self.is_known(&job.endpoint, broker, now) {
             self.broken(format!(

@@ -26,7 +26,7 @@ use domain::{
     time::Timestamp,
 };
 use jetstream::{
-    consumer::{POISON_DELIVERIES, Settlement},
+    consumer::Settlement,
     retry_lane::Cargo,
     wire::{self, TraceHeaders},
 };
@@ -241,7 +241,7 @@ impl Replica {
 
     fn begin(&mut self, task: &Task, outside: &mut Outside) -> Next {
         let (job, now) = (&task.job, outside.agenda.now);
-        match dispatch::step(job, now, task.handed.deliveries, POISON_DELIVERIES) {
+        match dispatch::step(job, now, false) {
             Step::Early(remaining) => settles(Settlement::NakAfter(remaining)),
             Step::Poison => self.give_up(task, job, Reason::Poison, outside),
             Step::Due => {

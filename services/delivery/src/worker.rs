@@ -21,7 +21,7 @@ use domain::{
 };
 use jetstream::{
     Broker,
-    consumer::{Delivery, NEWER_PAUSE, POISON_DELIVERIES, Settlement},
+    consumer::{Delivery, NEWER_PAUSE, Settlement},
     dead_letter::{Rejection, dead_letter, rejection},
     publisher::{Outgoing, Publisher},
     retry_lane::{self, Cargo, Waiting},
@@ -78,7 +78,7 @@ impl Worker {
             previous: Some(text.to_owned()),
         };
         let now = now();
-        match dispatch::step(&job, now, delivery.deliveries, POISON_DELIVERIES) {
+        match dispatch::step(&job, now, delivery.is_poison) {
             Step::Early(remaining) => Settlement::NakAfter(remaining),
             Step::Poison => self.give_up(&job, &cargo, Reason::Poison, None).await,
             Step::Due => self.deliver(job, cargo).await,

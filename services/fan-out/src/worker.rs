@@ -11,7 +11,7 @@ use domain::{
 use futures::future::join_all;
 use jetstream::{
     Broker,
-    consumer::{Delivery, NEWER_PAUSE, POISON_DELIVERIES, Settlement},
+    consumer::{Delivery, NEWER_PAUSE, Settlement},
     dead_letter::{Rejection, rejection},
     presence::Lease,
     publisher::{Outgoing, Publisher},
@@ -40,9 +40,12 @@ pub(crate) struct Worker {
 impl Worker {
     /// Handles one message of the events stream.
     pub(crate) async fn handle(&self, delivery: Delivery) -> Settlement {
-        if delivery.deliveries > POISON_DELIVERIES {
+        if delivery.is_poison {
             return self
-                .reject(&delivery, "poison: handed out too often without an outcome")
+                .reject(
+                    &delivery,
+                    "poison: whoever handled it did not come to an end",
+                )
                 .await;
         }
         match self.read(&delivery) {

@@ -17,7 +17,7 @@ const GRAIN: Duration = Duration::from_millis(1);
 pub enum Step {
     /// It came early, and waits its remainder.
     Early(Duration),
-    /// It was handed out too often without an outcome.
+    /// Its handlers did not return, one after the other.
     Poison,
     /// It is due.
     Due,
@@ -36,14 +36,13 @@ pub enum Follow {
     DeadLetter(Reason),
 }
 
-/// Decides what is done with a job that the broker hands out for the `deliveries`th time, when `poison`
-/// times are too many.
+/// Decides what is done with a job that was handed out, and that may keep its handlers from returning.
 #[must_use]
-pub fn step(job: &Job, now: Timestamp, deliveries: u64, poison: u64) -> Step {
+pub fn step(job: &Job, now: Timestamp, is_poison: bool) -> Step {
     let remaining = job.remaining(now);
     if !remaining.is_zero() {
         Step::Early(remaining.max(GRAIN))
-    } else if deliveries > poison {
+    } else if is_poison {
         Step::Poison
     } else {
         Step::Due

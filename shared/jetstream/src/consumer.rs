@@ -3,11 +3,13 @@
 //! No more is asked for than there are free places, one message is one task, the handler returns a
 //! [`Settlement`] and only the loop settles. While a handler works, the broker is told so every 10 s.
 //! Nothing is pulled while a [`Gate`] is closed. On drain the loop stops asking, hands back what the
-//! broker had sent on its way, and lets the handlers finish; on abort their messages are handed back.
+//! broker had sent on its way, and lets the handlers finish; on abort their messages are handed back. A message whose
+//! handlers do not return, one after the other, is told to be poison; one that is handed back on purpose never is.
 
 mod pull;
+mod suspects;
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use async_nats::{
     HeaderMap,
@@ -15,17 +17,19 @@ use async_nats::{
 };
 use bytes::Bytes;
 use domain::time::Timestamp;
+use futures::FutureExt as _;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
+use self::suspects::Suspects;
 use crate::{connection::Broker, patience::patiently, presence::Lease, subject::Durable};
 
 /// How often a message that is being handled is kept alive.
 const PROGRESS_EVERY: Duration = Duration::from_secs(10);
 /// How long a message of a later version is left to a later reader.
 pub const NEWER_PAUSE: Duration = Duration::from_secs(30);
-/// The broker's delivery count above which a message is taken for poison.
-pub const POISON_DELIVERIES: u64 = 20;
+/// How long a message waits whose handler panicked, or whose notes can't be read.
+const BROKEN_PAUSE: Duration = Duration::from_secs(1);
 
 /// A message as a handler sees it.
 #[derive(Debug)]
@@ -42,6 +46,8 @@ pub struct Delivery {
     pub deliveries: u64,
     /// When the broker stored it.
     pub stored_at: Timestamp,
+    /// Whether handlers began with it again and again, and did not return.
+    pub is_poison: bool,
 }
 
 /// What is to be told to the broker about a message.
@@ -117,8 +123,10 @@ impl Pull {
         F: Future<Output = Settlement> + Send + 'static,
     {
         let consumer = self.consumer(broker).await?;
+        let suspects = Suspects::open(broker, self.durable).await;
+        let suspects = suspects.map_err(|error| self.fail(error.to_string()))?;
         let places = Arc::new(Semaphore::new(self.places));
-        pull::Loop::new(&self, broker, consumer, Arc::clone(&places))
+        pull::Loop::new(&self, broker, (consumer, suspects), Arc::clone(&places))
             .run(Arc::new(handler))
             .await;
         let all = u32::try_from(self.places).unwrap_or(u32::MAX);
@@ -132,10 +140,14 @@ impl Pull {
         let name = self.durable.name();
         patiently(name, || self.look_up(broker))
             .await
-            .map_err(|reason| Error {
-                consumer: name,
-                reason,
-            })
+            .map_err(|reason| self.fail(reason))
+    }
+
+    fn fail(&self, reason: String) -> Error {
+        Error {
+            consumer: self.durable.name(),
+            reason,
+        }
     }
 
     async fn look_up(&self, broker: &Broker) -> Result<PullConsumer, String> {
@@ -148,35 +160,57 @@ impl Pull {
 }
 
 /// Runs a handler for a message, keeps the message alive meanwhile, and settles it.
-async fn handle<H, F>(handler: &H, message: Message, abort: &CancellationToken)
+async fn handle<H, F>(handler: &H, message: Message, suspects: &Suspects, abort: &CancellationToken)
 where
     H: Fn(Delivery) -> F,
     F: Future<Output = Settlement>,
 {
-    let Ok(info) = message.info() else {
+    let Some(mut delivery) = delivery(&message) else {
         tracing::error!(subject = %message.subject, "message without JetStream metadata");
         return;
     };
-    let delivery = Delivery {
+    let sequence = delivery.sequence;
+    let is_suspect = Suspects::is_suspect(delivery.deliveries);
+    if is_suspect {
+        match suspects.begin(sequence).await {
+            Ok(is_poison) => delivery.is_poison = is_poison,
+            Err(error) => {
+                tracing::warn!(%error, sequence, "suspect is not handled without a note");
+                return settle(&message, Settlement::NakAfter(BROKEN_PAUSE)).await;
+            }
+        }
+    }
+    let work = AssertUnwindSafe(async { handler(delivery).await }).catch_unwind();
+    tokio::pin!(work);
+    let settlement = loop {
+        tokio::select! {
+            settlement = &mut work => break settlement.ok(),
+            () = abort.cancelled() => break Some(Settlement::NakAfter(Duration::ZERO)),
+            () = tokio::time::sleep(PROGRESS_EVERY) => tell(&message, AckKind::Progress).await,
+        }
+    };
+    settle(
+        &message,
+        settlement.unwrap_or(Settlement::NakAfter(BROKEN_PAUSE)),
+    )
+    .await;
+    if is_suspect && settlement.is_some() {
+        suspects.end(sequence).await;
+    }
+}
+
+fn delivery(message: &Message) -> Option<Delivery> {
+    let info = message.info().ok()?;
+    let stored_at = info.published.unix_timestamp_nanos().div_euclid(1_000_000);
+    Some(Delivery {
         subject: message.subject.as_str().to_owned(),
         headers: message.headers.clone(),
         payload: message.payload.clone(),
         sequence: info.stream_sequence,
         deliveries: u64::try_from(info.delivered).unwrap_or(1),
-        stored_at: Timestamp::from_millis(
-            i64::try_from(info.published.unix_timestamp_nanos().div_euclid(1_000_000)).unwrap_or(0),
-        ),
-    };
-    let work = handler(delivery);
-    tokio::pin!(work);
-    let settlement = loop {
-        tokio::select! {
-            settlement = &mut work => break settlement,
-            () = abort.cancelled() => break Settlement::NakAfter(Duration::ZERO),
-            () = tokio::time::sleep(PROGRESS_EVERY) => tell(&message, AckKind::Progress).await,
-        }
-    };
-    settle(&message, settlement).await;
+        stored_at: Timestamp::from_millis(i64::try_from(stored_at).unwrap_or(0)),
+        is_poison: false,
+    })
 }
 
 async fn settle(message: &Message, settlement: Settlement) {

@@ -123,11 +123,13 @@ pub enum Bucket {
     Erasures,
     /// The settings of organisations.
     Organisations,
+    /// Notes about messages that keep their handlers from returning.
+    Suspects,
 }
 
 impl Bucket {
     /// All buckets.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Endpoints,
         Self::Tokens,
         Self::Health,
@@ -136,6 +138,7 @@ impl Bucket {
         Self::Replays,
         Self::Erasures,
         Self::Organisations,
+        Self::Suspects,
     ];
 
     fn suffix(self) -> &'static str {
@@ -148,6 +151,7 @@ impl Bucket {
             Self::Replays => "replays",
             Self::Erasures => "erasures",
             Self::Organisations => "organisations",
+            Self::Suspects => "suspects",
         }
     }
 }

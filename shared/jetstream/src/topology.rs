@@ -318,11 +318,7 @@ async fn ensure_bucket(broker: &Broker, bucket: Bucket, report: &mut Report) -> 
     let config = jetstream::kv::Config {
         bucket: name.clone(),
         history: if bucket == Bucket::Endpoints { 8 } else { 1 },
-        max_age: if bucket == Bucket::Replicas {
-            REPLICA_TTL
-        } else {
-            Duration::ZERO
-        },
+        max_age: max_age(bucket),
         storage: StorageType::File,
         num_replicas: broker.replicas,
         ..jetstream::kv::Config::default()
@@ -334,6 +330,21 @@ async fn ensure_bucket(broker: &Broker, bucket: Bucket, report: &mut Report) -> 
         .map_err(refused("create bucket", &name))?;
     report.created.push(name);
     Ok(())
+}
+
+fn max_age(bucket: Bucket) -> Duration {
+    match bucket {
+        Bucket::Replicas => REPLICA_TTL,
+        // No message is handed out again so late without having been handled in between.
+        Bucket::Suspects => DAY,
+        Bucket::Endpoints
+        | Bucket::Tokens
+        | Bucket::Health
+        | Bucket::EventTypes
+        | Bucket::Replays
+        | Bucket::Erasures
+        | Bucket::Organisations => Duration::ZERO,
+    }
 }
 
 async fn ensure_consumer(

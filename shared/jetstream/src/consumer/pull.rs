@@ -21,7 +21,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Delivery, Gate, Pull, Settlement, handle, settle};
+use super::{Delivery, Gate, Pull, Settlement, handle, settle, suspects::Suspects};
 use crate::connection::Broker;
 
 /// How long one request to the consumer stands.
@@ -38,6 +38,7 @@ const REFUSED_PAUSE: Duration = Duration::from_millis(250);
 pub(super) struct Loop<'a> {
     broker: &'a Broker,
     consumer: PullConsumer,
+    suspects: Suspects,
     places: Arc<Semaphore>,
     total: usize,
     asked: Asked,
@@ -100,12 +101,13 @@ impl<'a> Loop<'a> {
     pub(super) fn new(
         pull: &Pull,
         broker: &'a Broker,
-        consumer: PullConsumer,
+        (consumer, suspects): (PullConsumer, Suspects),
         places: Arc<Semaphore>,
     ) -> Self {
         Self {
             broker,
             consumer,
+            suspects,
             places,
             total: pull.places,
             asked: Asked::default(),
@@ -266,13 +268,13 @@ impl<'a> Loop<'a> {
             freed: Arc::clone(&self.freed),
         };
         let handler = Arc::clone(handler);
-        let abort = self.abort.clone();
+        let (suspects, abort) = (self.suspects.clone(), self.abort.clone());
         #[expect(
             clippy::disallowed_methods,
             reason = "`Pull::run` waits for all places"
         )]
         tokio::spawn(async move {
-            handle(handler.as_ref(), message, &abort).await;
+            handle(handler.as_ref(), message, &suspects, &abort).await;
             drop(place);
         });
     }

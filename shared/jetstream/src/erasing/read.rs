@@ -102,6 +102,7 @@ fn stored(message: Message) -> Result<Delivery, Unavailable> {
             sequence,
             deliveries: 0,
             stored_at,
+            is_poison: false,
         }),
         _ => Err(unavailable("an answer does not say what it is")),
     }

@@ -13,6 +13,7 @@ use jetstream::{
     publisher::{Error, Outgoing, Publisher},
     subject::Durable,
 };
+use parking_lot::Mutex;
 use test_support::{NatsServer, eventually};
 use tokio::{
     sync::{Barrier, watch},
@@ -239,6 +240,70 @@ async fn a_message_that_is_too_large_is_refused_for_good() {
         .unwrap_err();
 
     assert_eq!(error, Error::TooLarge);
+}
+
+#[tokio::test]
+async fn a_message_that_is_handed_back_on_purpose_never_becomes_poison() {
+    let server = NatsServer::start();
+    let broker = broker(&server).await;
+    publish(&broker, 1).await;
+    let seen = Arc::new(Mutex::new(Vec::new()));
+
+    let pulling = pull(&broker, 1, Gate::default(), {
+        let seen = Arc::clone(&seen);
+        move |delivery: Delivery| {
+            seen.lock().push(delivery.is_poison);
+            std::future::ready(if delivery.deliveries < 40 {
+                Settlement::NakAfter(Duration::from_millis(1))
+            } else {
+                Settlement::Ack
+            })
+        }
+    });
+
+    until_empty(&server).await;
+    pulling.stop().await;
+    assert_eq!(*seen.lock(), [false; 40]);
+}
+
+#[tokio::test]
+async fn a_message_on_which_handlers_panic_is_told_to_be_poison_and_others_are_not() {
+    let server = NatsServer::start();
+    let broker = broker(&server).await;
+    publish(&broker, 2).await;
+    let seen = Arc::new(Mutex::new(Vec::new()));
+
+    let pulling = pull(&broker, 2, Gate::default(), {
+        let seen = Arc::clone(&seen);
+        move |delivery: Delivery| {
+            let seen = Arc::clone(&seen);
+            async move {
+                if delivery.deliveries < 20 {
+                    return Settlement::NakAfter(Duration::from_millis(1));
+                }
+                seen.lock()
+                    .push((delivery.payload.clone(), delivery.is_poison));
+                let is_bad = delivery.payload.starts_with(b"0");
+                assert!(!is_bad || delivery.is_poison, "a handler that panics");
+                Settlement::Ack
+            }
+        }
+    });
+
+    until_empty(&server).await;
+    pulling.stop().await;
+    let mut seen = seen.lock().clone();
+    seen.sort();
+    let bad = Bytes::from_static(b"0");
+    let expected = [
+        (bad.clone(), false),
+        (bad.clone(), false),
+        (bad.clone(), false),
+        (bad.clone(), false),
+        (bad, true),
+        (Bytes::from_static(b"1"), false),
+    ];
+    assert_eq!(seen, expected);
 }
 
 /// A pull loop that runs.
