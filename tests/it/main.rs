@@ -26,6 +26,7 @@ mod manual;
 mod openapi;
 mod outcomes;
 mod pausing;
+mod permissions;
 mod refuses_bad_config;
 mod replay;
 mod retries;

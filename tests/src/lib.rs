@@ -10,6 +10,7 @@
 
 pub mod load;
 
+mod accounts;
 mod description;
 mod dev;
 mod organisation;

@@ -18,6 +18,7 @@ pub enum Service {
 /// Values that the services of one installation share.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
+    /// `{service}` in it stands for the service's name.
     pub(crate) nats_url: String,
     pub(crate) store_url: String,
     pub(crate) operator_token: String,
@@ -35,6 +36,18 @@ impl Service {
         Self::Admin,
     ];
 
+    /// Returns its name, which is also its user's on a broker that asks for one.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ingest => "ingest",
+            Self::FanOut => "fan-out",
+            Self::Delivery => "delivery",
+            Self::LogWriter => "log-writer",
+            Self::Admin => "admin",
+        }
+    }
+
     /// Returns the name of its binary.
     #[must_use]
     pub fn binary(self) -> &'static str {
@@ -50,7 +63,10 @@ impl Service {
     /// Returns the variables of this service; unknown ones are refused, so each gets only its own.
     pub(crate) fn variables(self, settings: &Settings) -> Vec<(&'static str, String)> {
         let mut variables = vec![
-            ("POSTHORN_NATS_URL", settings.nats_url.clone()),
+            (
+                "POSTHORN_NATS_URL",
+                settings.nats_url.replace("{service}", self.name()),
+            ),
             ("POSTHORN_LOG", settings.log_filter.clone()),
             ("POSTHORN_LOG_FORMAT", "json".to_owned()),
         ];

@@ -17,7 +17,7 @@ use test_support::{
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::{Organisation, Service, service::Settings};
+use crate::{Organisation, Service, accounts, service::Settings};
 
 /// The first operator token, which comes from configuration.
 const OPERATOR_TOKEN: &str = "operator-token-of-the-end-to-end-tests";
@@ -42,14 +42,30 @@ pub enum Store {
 /// The broker of an installation.
 #[derive(Debug)]
 enum Broker {
-    Server(NatsServer),
+    /// With the accounts that `deploy/` has for it, all under one password: each service may do what it needs and no more.
+    Server(NatsServer, String),
     Cluster(NatsCluster),
 }
 
 impl Broker {
+    fn server(password: &str) -> Self {
+        let accounts = accounts::with_password(password);
+        let server = NatsServer::start_guarded(&accounts, "setup", password);
+        Self::Server(server, password.to_owned())
+    }
+
+    /// Returns the address for the test's own client, which may do everything.
     fn url(&self) -> String {
         match self {
-            Self::Server(server) => server.url(),
+            Self::Server(server, _) => server.url(),
+            Self::Cluster(cluster) => cluster.url(),
+        }
+    }
+
+    /// Returns the address for services, in which `{service}` is to be replaced by a name.
+    fn services_url(&self) -> String {
+        match self {
+            Self::Server(server, password) => server.url_as("{service}", password),
             Self::Cluster(cluster) => cluster.url(),
         }
     }
@@ -67,10 +83,14 @@ pub struct Stack {
     store: Store,
     directory: TempDir,
     client: HttpClient,
+    expects_refusals: bool,
     _place: SemaphorePermit<'static>,
 }
 
 impl Stack {
+    /// The password of all the broker's users, unless a test gives its own.
+    pub const BROKER_PASSWORD: &str = "password-of-the-end-to-end-tests";
+
     /// Starts an installation with SQLite and waits until all services are ready.
     ///
     /// # Panics
@@ -84,7 +104,7 @@ impl Stack {
     /// # Panics
     /// Panics when a service does not get ready.
     pub async fn start_alone() -> Self {
-        let broker = async || Broker::Server(NatsServer::start());
+        let broker = async || Broker::server(Self::BROKER_PASSWORD);
         Self::start_on(2, broker, Store::Sqlite, "info", &[]).await
     }
 
@@ -105,11 +125,11 @@ impl Stack {
         log_filter: &str,
         variables: &[(&'static str, &str)],
     ) -> Self {
-        let broker = async || Broker::Server(NatsServer::start());
+        let broker = async || Broker::server(Self::BROKER_PASSWORD);
         Self::start_on(1, broker, store, log_filter, variables).await
     }
 
-    /// As [`Stack::start_limited`], with a broker that asks for a name and a password.
+    /// As [`Stack::start_limited`], with a password of the broker's that is the test's own.
     ///
     /// # Panics
     /// Panics when a service does not get ready.
@@ -118,7 +138,7 @@ impl Stack {
         log_filter: &str,
         variables: &[(&'static str, &str)],
     ) -> Self {
-        let broker = async || Broker::Server(NatsServer::start_guarded("posthorn", password));
+        let broker = async || Broker::server(password);
         Self::start_on(1, broker, Store::Sqlite, log_filter, variables).await
     }
 
@@ -147,7 +167,7 @@ impl Stack {
         let directory = tempfile::tempdir().expect("make a folder for the installation");
         let broker = broker().await;
         let settings = Settings {
-            nats_url: broker.url(),
+            nats_url: broker.services_url(),
             store_url: store_url(&store, directory.path()),
             operator_token: OPERATOR_TOKEN.to_owned(),
             secrets_key: SECRETS_KEY.to_owned(),
@@ -157,6 +177,7 @@ impl Stack {
             .iter()
             .map(|(name, value)| (*name, (*value).to_owned()))
             .collect();
+        accounts::make_topology(&broker.url(), &variables).await;
         let services = Service::ALL.map(|service| {
             let launch = launch(service, &settings, &variables, directory.path());
             (service, launch.spawn())
@@ -172,6 +193,7 @@ impl Stack {
             store,
             directory,
             client,
+            expects_refusals: false,
             _place: place,
         };
         stack.wait_ready().await;
@@ -228,7 +250,7 @@ impl Stack {
     /// Panics when it is a cluster.
     pub fn broker(&mut self) -> &mut NatsServer {
         match &mut self.broker {
-            Broker::Server(server) => server,
+            Broker::Server(server, _) => server,
             Broker::Cluster(_) => panic!("the broker is a cluster"),
         }
     }
@@ -240,7 +262,7 @@ impl Stack {
     #[must_use]
     pub fn broker_ref(&self) -> &NatsServer {
         match &self.broker {
-            Broker::Server(server) => server,
+            Broker::Server(server, _) => server,
             Broker::Cluster(_) => panic!("the broker is a cluster"),
         }
     }
@@ -252,7 +274,7 @@ impl Stack {
     pub fn cluster(&mut self) -> &mut NatsCluster {
         match &mut self.broker {
             Broker::Cluster(cluster) => cluster,
-            Broker::Server(_) => panic!("the broker is a single server"),
+            Broker::Server(..) => panic!("the broker is a single server"),
         }
     }
 
@@ -265,6 +287,20 @@ impl Stack {
     /// Connects a client of the test's own to the broker.
     pub async fn broker_client(&self) -> BrokerClient {
         BrokerClient::connect(&self.broker.url()).await
+    }
+
+    /// Returns the broker's address for one of its users.
+    ///
+    /// # Panics
+    /// Panics when the broker is a cluster.
+    #[must_use]
+    pub fn broker_url_as(&self, user: &str) -> String {
+        self.broker_ref().url_as(user, Self::BROKER_PASSWORD)
+    }
+
+    /// Ends an installation in which the test asked the broker for what it refuses.
+    pub fn expect_refusals(mut self) {
+        self.expects_refusals = true;
     }
 
     /// Returns a client of the Admin API with the operator token.
@@ -328,6 +364,23 @@ impl Stack {
             if process.exited().is_none() {
                 stop(*service, process).await;
             }
+        }
+    }
+}
+
+impl Drop for Stack {
+    /// Fails a test in which a service asked the broker for more than it may.
+    fn drop(&mut self) {
+        let Broker::Server(server, _) = &self.broker else {
+            return;
+        };
+        if self.expects_refusals {
+            return;
+        }
+        let log = server.log();
+        let refused = log.lines().find(|line| line.contains(" Violation - "));
+        if let (Some(line), false) = (refused, std::thread::panicking()) {
+            panic!("the broker refused something: {line}");
         }
     }
 }

@@ -211,6 +211,8 @@ async fn connect_options(
 ) -> Result<ConnectOptions, std::io::Error> {
     let mut connect = ConnectOptions::new()
         .name(format!("posthorn-{service}"))
+        // An inbox of its own, so that the broker can keep one service from reading another's answers.
+        .custom_inbox_prefix(format!("_INBOX.{service}"))
         .request_timeout(Some(REQUEST_TIMEOUT))
         .connection_timeout(Duration::from_secs(5))
         .ping_interval(Duration::from_secs(10))
@@ -250,11 +252,12 @@ fn log(event: &Event) {
     match event {
         Event::Connected => tracing::info!("connected to the broker"),
         Event::Disconnected => tracing::warn!("connection to the broker lost"),
+        // What the broker refuses is answered by nothing else: a request runs into its time-out.
+        Event::ServerError(error) => tracing::warn!(%error, "the broker refused something"),
         Event::LameDuckMode
         | Event::Draining
         | Event::Closed
         | Event::SlowConsumer(_)
-        | Event::ServerError(_)
         | Event::ClientError(_) => tracing::debug!(event = %event, "broker connection event"),
     }
 }

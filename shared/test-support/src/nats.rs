@@ -66,16 +66,16 @@ impl NatsServer {
         panic!("nats-server did not start: {}", log_of(directory.path()))
     }
 
-    /// Starts a server that asks for a name and a password, which its address holds.
+    /// Starts a server with further lines of configuration that make it ask for a name and a password, here those that its
+    /// address holds.
     ///
     /// # Panics
     /// As [`NatsServer::start`].
     #[must_use]
-    pub fn start_guarded(user: &str, password: &str) -> Self {
-        let asks = format!("authorization {{ user: \"{user}\", password: \"{password}\" }}");
+    pub fn start_guarded(more: &str, user: &str, password: &str) -> Self {
         Self {
             user_info: format!("{user}:{password}@"),
-            ..Self::start_with(&asks)
+            ..Self::start_with(more)
         }
     }
 
@@ -83,6 +83,18 @@ impl NatsServer {
     #[must_use]
     pub fn url(&self) -> String {
         format!("nats://{}127.0.0.1:{}", self.user_info, self.port)
+    }
+
+    /// Returns the address with somebody else's name and password.
+    #[must_use]
+    pub fn url_as(&self, user: &str, password: &str) -> String {
+        format!("nats://{user}:{password}@127.0.0.1:{}", self.port)
+    }
+
+    /// Returns what the server has logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        log_of(self.directory.path())
     }
 
     /// Returns the port that clients connect to; it stays over a restart.
