@@ -22,6 +22,7 @@ mod isolation;
 mod killed_often;
 mod limits;
 mod log_complete;
+mod malformed;
 mod manual;
 mod openapi;
 mod outcomes;

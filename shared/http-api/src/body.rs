@@ -221,10 +221,12 @@ fn require_unencoded(headers: &HeaderMap, operation: &'static str) -> Result<(),
     Ok(())
 }
 
-/// Returns a header as text; the empty one if it is not text.
+/// Returns a header as text; the empty one if it is not text, or given twice.
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    let value = headers.get(name)?;
-    Some(value.to_str().unwrap_or_default())
+    let mut values = headers.get_all(name).iter();
+    let first = values.next()?;
+    let only = first.to_str().ok().filter(|_| values.next().is_none());
+    Some(only.unwrap_or_default())
 }
 
 /// Returns whether a media type is JSON: `application/json` or `application/<anything>+json`.

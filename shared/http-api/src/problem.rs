@@ -293,6 +293,7 @@ pub fn with_fallbacks(router: Router) -> Router {
         })
 }
 
-fn path(uri: &Uri) -> String {
+/// Returns the path that an error is told of when it belongs to no operation.
+pub(crate) fn path(uri: &Uri) -> String {
     uri.path().chars().take(PATH_MAX_CHARS).collect()
 }

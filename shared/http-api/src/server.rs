@@ -2,7 +2,12 @@
 
 use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use axum::{Router, extract::ConnectInfo};
+use axum::{
+    Router,
+    extract::{ConnectInfo, Request},
+    response::IntoResponse as _,
+};
+use http::{Version, header};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use lifecycle::Shutdown;
@@ -13,7 +18,10 @@ use tokio::{
 };
 use tower_service::Service as _;
 
-use crate::body::Room;
+use crate::{
+    body::Room,
+    problem::{self, Code, Problem},
+};
 
 mod lent;
 
@@ -136,9 +144,15 @@ impl Server {
             let (mut request, left) = lent::lend(request);
             request.extensions_mut().insert(ConnectInfo(peer));
             request.extensions_mut().insert(room.clone());
-            let answer = router.clone().call(request);
+            let mut router = router.clone();
             async move {
-                let answer = answer.await;
+                let answer = match host_fault(&request) {
+                    Some(problem) => {
+                        drop(request);
+                        Ok(problem.into_response())
+                    }
+                    None => router.call(request).await,
+                };
                 left.discard().await;
                 answer
             }
@@ -175,6 +189,14 @@ async fn accept_one(
         .map_err(io::Error::other)?;
     let (stream, peer) = listener.accept().await?;
     Ok((stream, peer, place))
+}
+
+/// Refuses a request that does not say once for whom it is: two servers might take it for two of them.
+fn host_fault(request: &Request) -> Option<Problem> {
+    let hosts = request.headers().get_all(header::HOST).iter().count();
+    let is_right = hosts == 1 || (hosts == 0 && request.version() < Version::HTTP_11);
+    let path = || problem::path(request.uri());
+    (!is_right).then(|| Problem::new(Code::BadRequest, path(), "host: must be given once"))
 }
 
 /// Waits until something has come, the end included; returns whether nothing came in time.
