@@ -5,6 +5,7 @@
 //! event id makes it the same event.
 
 mod admitting;
+mod checking;
 mod config;
 mod form;
 mod metrics;
@@ -29,7 +30,7 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use crate::config::{Config, Settings};
-use crate::metrics::Instruments;
+use crate::{checking::Checking, metrics::Instruments};
 
 /// The name of the service in logs, heartbeats and metrics.
 pub const SERVICE: &str = "ingest";
@@ -41,6 +42,7 @@ struct Ingest {
     publisher: Publisher,
     guard: Guard,
     catalogue: Arc<Catalogue>,
+    checking: Checking,
     instruments: Instruments,
     event_max_bytes: usize,
 }
@@ -85,6 +87,7 @@ pub async fn start(settings: &Settings, parts: &Parts) -> anyhow::Result<Router>
         broker: broker.clone(),
         publisher: Publisher::new(broker),
         catalogue,
+        checking: Checking::new(),
         guard: Guard::new(tokens, lease, settings.rates),
         instruments: Instruments::new(metrics),
         event_max_bytes,

@@ -108,13 +108,11 @@ pub(crate) async fn handler(
     let body = body::read(&parts, body, limit + FRAME_MAX_BYTES, OPERATION).await?;
     let Object(wanted) = body::json::<Object<Wanted>>(&body, OPERATION)?;
     wanted.check()?;
-    let mut event = wanted.event(&organisation, limit)?;
-    let only = std::slice::from_mut(&mut event);
-    ingest.admit(only, OPERATION, |_at, fault| problem(fault))?;
+    let event = wanted.event(&organisation, limit)?;
     let id = event.id.clone();
-    let published = ingest
-        .publish(vec![event], &parts.headers, OPERATION)
-        .await?;
+    let refused = |_at: usize, fault: &Fault| problem(fault);
+    let events = ingest.admit(vec![event], OPERATION, refused).await?;
+    let published = ingest.publish(events, &parts.headers, OPERATION).await?;
     Ok(Json(Accepted {
         name: wanted.event_name,
         user_id: wanted.user_id,

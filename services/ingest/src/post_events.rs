@@ -100,13 +100,12 @@ pub(crate) async fn handler(
         Form::Unknown => return Err(problem(None, &Fault::UnknownFormat)),
     };
     let now = Timestamp::from_millis(lifecycle::clock::now_ms());
-    let mut events = read_request(&organisation, &headers, &body, now, ingest.event_max_bytes)
+    let events = read_request(&organisation, &headers, &body, now, ingest.event_max_bytes)
         .map_err(|Refused { at, fault }| problem(at, &fault))?;
     spend(events.len())?;
     let is_list = headers.form() != Form::Binary && body.trim_ascii_start().starts_with(b"[");
-    ingest.admit(&mut events, OPERATION, |at, fault| {
-        problem(is_list.then_some(at), fault)
-    })?;
+    let refused = |at: usize, fault: &Fault| problem(is_list.then_some(at), fault);
+    let events = ingest.admit(events, OPERATION, refused).await?;
     let published = ingest.publish(events, &parts.headers, OPERATION).await?;
     let accepted = published.into_iter().map(AcceptedEvent::from).collect();
     Ok((StatusCode::ACCEPTED, Json(Accepted { accepted })))

@@ -83,6 +83,18 @@ impl Entry {
         }
     }
 
+    fn most_work(&self, event: &Event) -> u64 {
+        let event_type = self.event_type();
+        if event_type.is_none_or(|event_type| event_type.payload_schema.is_none()) {
+            return 0;
+        }
+        match self.schema.get() {
+            Some(Some(schema)) => schema.most_work(event.body.len()),
+            Some(None) => 0,
+            None => u64::MAX,
+        }
+    }
+
     /// Checks the payload of an event.
     fn check(&self, event: &Event) -> Result<(), Refusal> {
         let event_type = self.event_type().ok_or(Refusal::Unreadable)?;
@@ -130,6 +142,14 @@ impl Catalogue {
                 .is_none_or(|event_type| event_type.entity_type.is_some()),
             None => seed::find(name.as_str()).is_none_or(|seed| seed.entity_type.is_some()),
         }
+    }
+
+    /// Returns how much work it may be at most to check an event, in the units of
+    /// [`domain::payload_schema::WORK_MAX`]; what nobody can say is more than any number.
+    #[must_use]
+    pub fn most_work(&self, event: &Event) -> u64 {
+        let entry = self.get(&event.organisation, &event.name);
+        entry.map_or(0, |entry| entry.most_work(event))
     }
 
     /// Lets an event pass or not, and gives one that came without a category that of its name. The event's

@@ -46,6 +46,11 @@ impl Schema {
         })
     }
 
+    /// Returns how much work it may be at most to check an event of so many bytes.
+    pub(crate) fn most_work(&self, bytes: usize) -> u64 {
+        self.shape.most_work(bytes)
+    }
+
     /// Checks a payload.
     ///
     /// # Errors

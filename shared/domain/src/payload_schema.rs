@@ -76,13 +76,21 @@ impl Shape {
         self.names.contains(name)
     }
 
+    /// Returns how much work it may be at most to check a payload whose text has so many bytes.
+    #[must_use]
+    pub fn most_work(&self, bytes: usize) -> u64 {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        // A value takes a byte at least.
+        self.work(work::Size {
+            values: bytes,
+            bytes,
+        })
+    }
+
     /// Decides how much of checking a payload against the schema is done.
     #[must_use]
     pub fn effort(&self, schema: &Value, payload: &Value) -> Effort {
-        let size = work::size(payload);
-        let values = self.unfolded.saturating_mul(size.values);
-        let bytes = self.per_byte.saturating_mul(size.bytes);
-        let at_most = values.saturating_add(bytes);
+        let at_most = self.work(work::size(payload));
         if at_most <= DETAIL_MAX {
             Effort::Detailed
         } else if at_most <= WORK_MAX || work::is_within(schema, payload, WORK_MAX) {
@@ -90,6 +98,13 @@ impl Shape {
         } else {
             Effort::TooMuch
         }
+    }
+
+    /// Returns how much work it is to try everything in the schema on everything in a payload.
+    fn work(&self, size: work::Size) -> u64 {
+        let values = self.unfolded.saturating_mul(size.values);
+        let bytes = self.per_byte.saturating_mul(size.bytes);
+        values.saturating_add(bytes)
     }
 }
 

@@ -86,16 +86,51 @@ async fn what_fits_and_what_nobody_described_is_stored_and_marked() {
     }
 }
 
+#[tokio::test]
+async fn who_makes_much_to_check_keeps_nobody_waiting() {
+    // Each item makes as much work as there are subschemas. The test runs on one thread, and what is refused
+    // waits for nothing but its check.
+    let items: Vec<_> = (0..2_000).map(|_| json!({"type": "integer"})).collect();
+    let schema = json!({"required": ["x"], "properties": {"x": {"items": {"allOf": items}}}});
+    let installation = with(schema).await;
+    let event = json!({"eventSubCategory": "quiz", "payload": {"x": vec![1; 4_000]}});
+    let mut much = vec![event; 400];
+    much.push(json!({"eventSubCategory": "quiz", "payload": {}}));
+    let much = json!(much).to_string();
+    let little = json!({"eventSubCategory": "anything"}).to_string();
+
+    for _ in 0..10 {
+        let much = installation.post("producer", EVENTS, &[], much.clone());
+        let little = installation.post("producer", EVENTS, &[], little.clone());
+        let (is_first, late) = tokio::select! {
+            biased;
+            reply = much => (false, reply),
+            reply = little => (true, reply),
+        };
+        if is_first {
+            late.expect(202);
+            return;
+        }
+    }
+    panic!("who has nothing to check waits");
+}
+
 /// Starts the service and waits until it holds an event type with a schema.
 async fn with_schema() -> Installation {
+    with(json!({
+        "type": "object", "required": ["points"],
+        "properties": {"points": {"type": "integer"}},
+    }))
+    .await
+}
+
+/// Starts the service and waits until it holds an event type with this schema, which takes no empty payload.
+async fn with(schema: Value) -> Installation {
     let installation = Installation::start().await;
     let now = Timestamp::from_millis(1);
     let event_type = EventType {
         category: Some("own".to_owned()),
-        payload_schema: Some(json!({
-            "type": "object", "required": ["points"],
-            "properties": {"points": {"type": "integer"}},
-        })),
+        payload_schema: Some(schema),
         ..EventType::unsaved("quiz".parse().unwrap(), None, now)
     };
     let bucket = EventTypeBucket::open(&installation.broker).await.unwrap();
@@ -104,7 +139,7 @@ async fn with_schema() -> Installation {
         .write(&organisation, &event_type, None)
         .await
         .unwrap();
-    let probe = json!({"id": "probe", "eventSubCategory": "quiz"}).to_string();
+    let probe = json!({"id": "probe", "eventSubCategory": "quiz", "payload": {}}).to_string();
     eventually("the schema is in force", BOUND, async || {
         let reply = installation
             .post("producer", EVENTS, &[], probe.clone())
