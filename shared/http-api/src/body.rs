@@ -37,13 +37,33 @@ impl Room {
         Self(Arc::new(Semaphore::new(bytes)))
     }
 
-    async fn take(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+    /// Takes room for as many bytes if it is free.
+    pub(crate) fn take_now(&self, bytes: usize) -> Option<Taken> {
         let bytes = u32::try_from(bytes).ok()?;
-        if let Ok(taken) = Arc::clone(&self.0).try_acquire_many_owned(bytes) {
+        let taken = Arc::clone(&self.0).try_acquire_many_owned(bytes);
+        taken.ok().map(Taken)
+    }
+
+    async fn take(&self, bytes: usize) -> Option<Taken> {
+        if let Some(taken) = self.take_now(bytes) {
             return Some(taken);
         }
+        let bytes = u32::try_from(bytes).ok()?;
         let free = Arc::clone(&self.0).acquire_many_owned(bytes);
-        timeout(ROOM_PATIENCE, free).await.ok()?.ok()
+        timeout(ROOM_PATIENCE, free).await.ok()?.ok().map(Taken)
+    }
+}
+
+/// Room that is taken until this is dropped.
+pub(crate) struct Taken(OwnedSemaphorePermit);
+
+impl Taken {
+    /// Returns bytes that keep their room until the last of them is dropped.
+    pub(crate) fn keep(self, bytes: Bytes) -> Bytes {
+        Bytes::from_owner(Kept {
+            bytes,
+            _taken: self,
+        })
     }
 }
 
@@ -123,7 +143,7 @@ struct Reading {
     /// How many bytes may still come.
     allowed: usize,
     room: Option<Room>,
-    taken: Option<OwnedSemaphorePermit>,
+    taken: Option<Taken>,
 }
 
 impl Reading {
@@ -170,7 +190,7 @@ impl Reading {
         };
         let more = room.take(bytes).await.ok_or(Broken::NoRoom)?;
         match &mut self.taken {
-            Some(taken) => taken.merge(more),
+            Some(taken) => taken.0.merge(more.0),
             None => self.taken = Some(more),
         }
         Ok(())
@@ -179,7 +199,7 @@ impl Reading {
     /// Returns bytes that keep their room.
     fn keep(self, bytes: Bytes) -> Bytes {
         match self.taken {
-            Some(_taken) => Bytes::from_owner(Kept { bytes, _taken }),
+            Some(taken) => taken.keep(bytes),
             None => bytes,
         }
     }
@@ -188,7 +208,7 @@ impl Reading {
 /// Bytes with the room that they take.
 struct Kept {
     bytes: Bytes,
-    _taken: OwnedSemaphorePermit,
+    _taken: Taken,
 }
 
 impl AsRef<[u8]> for Kept {

@@ -1,11 +1,11 @@
 //! The HTTP server: bounded connections, time limits, and a drain that finishes what is in flight.
 
-use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::{
     Router,
     extract::{ConnectInfo, Request},
-    response::IntoResponse as _,
+    response::{IntoResponse as _, Response},
 };
 use http::{Version, header};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -21,8 +21,10 @@ use tower_service::Service as _;
 use crate::{
     body::Room,
     problem::{self, Code, Problem},
+    server::answers::Impatient,
 };
 
+mod answers;
 mod lent;
 
 #[cfg(test)]
@@ -51,6 +53,11 @@ pub struct Limits {
     /// Bytes of all bodies that are being read or worked on. A body is gathered in a buffer that
     /// grows by doubling, so the memory for them is at most twice as much.
     pub body_bytes: usize,
+    /// Bytes of all answers above 128 KiB that their callers have not read yet; what finds no room is
+    /// answered with 503.
+    pub answer_bytes: usize,
+    /// How long a caller may take to read what was written to it.
+    pub read_within: Duration,
 }
 
 impl Default for Limits {
@@ -61,6 +68,8 @@ impl Default for Limits {
             first_byte_within: Duration::from_secs(10),
             header_bytes: 64 * 1024,
             body_bytes: 128 * 1024 * 1024,
+            answer_bytes: 128 * 1024 * 1024,
+            read_within: Duration::from_secs(60),
         }
     }
 }
@@ -85,10 +94,14 @@ pub fn serve_within(limits: Limits, listener: TcpListener, router: Router, shutd
         .max_buf_size(BUFFER_BYTES);
     let server = Server {
         connections,
-        router,
+        answering: Answering {
+            router,
+            room: Room::new(limits.body_bytes),
+            answers: Room::new(limits.answer_bytes),
+        },
         shutdown: shutdown.clone(),
         first_byte_within: limits.first_byte_within,
-        room: Room::new(limits.body_bytes),
+        read_within: limits.read_within,
     };
     shutdown.spawn("http", server.accept(listener, limits.connections));
 }
@@ -96,10 +109,10 @@ pub fn serve_within(limits: Limits, listener: TcpListener, router: Router, shutd
 #[derive(Clone)]
 struct Server {
     connections: http1::Builder,
-    router: Router,
+    answering: Answering,
     shutdown: Shutdown,
     first_byte_within: Duration,
-    room: Room,
+    read_within: Duration,
 }
 
 impl Server {
@@ -139,27 +152,12 @@ impl Server {
             },
             () = draining.cancelled() => {}
         }
-        let (router, room) = (self.router, self.room);
-        let service = service_fn(move |request: http::Request<Incoming>| {
-            let (mut request, left) = lent::lend(request);
-            request.extensions_mut().insert(ConnectInfo(peer));
-            request.extensions_mut().insert(room.clone());
-            let mut router = router.clone();
-            async move {
-                let answer = match host_fault(&request) {
-                    Some(problem) => {
-                        drop(request);
-                        Ok(problem.into_response())
-                    }
-                    None => router.call(request).await,
-                };
-                left.discard().await;
-                answer
-            }
-        });
+        let read_within = self.read_within;
+        let answering = self.answering;
+        let service = service_fn(move |request| answering.clone().answer(request, peer));
         let connection = self
             .connections
-            .serve_connection(TokioIo::new(stream), service);
+            .serve_connection(TokioIo::new(Impatient::new(stream, read_within)), service);
         let mut connection = pin!(connection);
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
@@ -175,6 +173,36 @@ impl Server {
             // Callers hang up and send nonsense; nobody has to act.
             tracing::debug!(%error, "a connection broke");
         }
+    }
+}
+
+/// What is needed to answer a request; cheap to clone.
+#[derive(Clone)]
+struct Answering {
+    router: Router,
+    room: Room,
+    answers: Room,
+}
+
+impl Answering {
+    async fn answer(
+        mut self,
+        request: http::Request<Incoming>,
+        peer: SocketAddr,
+    ) -> Result<Response, Infallible> {
+        let uri = request.uri().clone();
+        let (mut request, left) = lent::lend(request);
+        request.extensions_mut().insert(ConnectInfo(peer));
+        request.extensions_mut().insert(self.room);
+        let answer = match host_fault(&request) {
+            Some(problem) => {
+                drop(request);
+                problem.into_response()
+            }
+            None => self.router.call(request).await?,
+        };
+        left.discard().await;
+        Ok(answers::admit(answer, &self.answers, &uri).await)
     }
 }
 

@@ -22,6 +22,8 @@ use crate::{body, problem::Problem};
 
 /// How long anything in these tests may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// More than sockets hold of an answer that nobody reads.
+const LARGE_BYTES: usize = 32 * 1024 * 1024;
 
 #[tokio::test]
 async fn requests_of_one_connection_are_answered_in_turn() {
@@ -213,6 +215,33 @@ async fn headers_that_are_too_large_are_refused() {
     server.stop().await;
 }
 
+#[tokio::test]
+async fn who_does_not_read_an_answer_is_given_up_and_its_room_is_free_again() {
+    let server = Server::start(Limits {
+        answer_bytes: LARGE_BYTES,
+        read_within: Duration::from_millis(100),
+        ..Limits::default()
+    })
+    .await;
+    let mut idle = server.connect().await;
+    send(&mut idle, "/large").await;
+    idle.readable().await.unwrap();
+
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    let (mut refused, mut answered) = (false, String::new());
+    while !answered.starts_with("HTTP/1.1 200 ") {
+        assert!(tokio::time::Instant::now() < deadline, "{answered}");
+        let mut next = server.connect().await;
+        send(&mut next, "/large").await;
+        answered = answer(&mut next).await;
+        refused |= answered.starts_with("HTTP/1.1 503 ");
+    }
+
+    assert!(refused, "there is room for one such answer");
+    send(&mut server.connect().await, "/peer").await;
+    server.stop().await;
+}
+
 /// A server with two routes: `/peer` tells the caller's address, `/slow` waits to be released.
 struct Server {
     address: SocketAddr,
@@ -244,6 +273,7 @@ impl Server {
                 get(async |ConnectInfo(peer): ConnectInfo<SocketAddr>| peer.ip().to_string()),
             )
             .route("/slow", get(slow))
+            .route("/large", get(async || vec![b'x'; LARGE_BYTES]))
             .route("/take", post(take))
             .route("/refuse", post(async || StatusCode::UNAUTHORIZED));
         serve_within(limits, listener, router, &shutdown);
