@@ -9,6 +9,7 @@ mod lookup;
 mod pausing;
 mod plan;
 mod refusal;
+mod room;
 mod rotating;
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
@@ -399,6 +400,7 @@ impl Configs {
         self.check_filters(existing, &change.endpoint)?;
         let sealed = secrets::seal(&self.keyring, existing, change)?;
         check_size(&sealed.endpoint)?;
+        self.check_room(existing, &sealed.endpoint)?;
         Ok(sealed)
     }
 

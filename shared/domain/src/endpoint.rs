@@ -100,6 +100,36 @@ pub struct Endpoint {
     pub unknown: BTreeMap<String, serde_json::Value>,
 }
 
+/// What each text takes in memory besides its bytes.
+const TEXT_ROOM: usize = 48;
+
+impl Endpoint {
+    /// Returns about how many bytes of memory it takes: its texts, as far as an owner may make them many or long.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        let of = |text: &str| text.len() + TEXT_ROOM;
+        let filters = self.entity_filters.values().flatten().map(|id| of(id));
+        let labels = self
+            .metadata
+            .iter()
+            .map(|(name, value)| of(name) + of(value));
+        let headers = self.headers.iter().map(|header| match &header.value {
+            HeaderValue::Value(text) => of(&header.name) + of(text),
+            HeaderValue::Sealed { text, shown } => of(&header.name) + of(&text.0) + of(shown),
+        });
+        let client = self.client_certificate.as_ref();
+        let certificates = client.map(|own| own.certificate.as_str()).into_iter();
+        let others = certificates
+            .chain(self.ca_certificate.as_deref())
+            .chain(self.description.as_deref());
+        filters
+            .chain(labels)
+            .chain(headers)
+            .chain(others.map(of))
+            .sum()
+    }
+}
+
 /// The methods that a request may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "UPPERCASE")]

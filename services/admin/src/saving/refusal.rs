@@ -4,7 +4,7 @@ use domain::{draft::Fault, endpoint::TooManySecrets};
 use http_api::problem::Problem;
 use jetstream::{bucket, sealing};
 
-use super::plan::CONFIGS_MAX;
+use super::{plan::CONFIGS_MAX, room::ROOM_MAX};
 
 /// Why a config is not saved.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +32,9 @@ pub(crate) enum Refusal {
     /// The organisation has as many configs as it may have.
     #[error("the organisation would have more than {CONFIGS_MAX} webhook configs")]
     Full,
+    /// The organisation's configs take as much room as they may.
+    #[error("the organisation's large webhook configs would take more than {} MiB", ROOM_MAX / 1024 / 1024)]
+    NoRoom,
     /// The config with everything in it is too large to be kept.
     #[error("must be at most 768 KiB altogether")]
     TooLarge,
@@ -69,7 +72,7 @@ impl Refusal {
             Self::Doublet { .. } | Self::Fault(_) => {
                 Problem::bad_request(operation, format!("{item}{self}"))
             }
-            Self::Full | Self::TooLarge => {
+            Self::Full | Self::NoRoom | Self::TooLarge => {
                 let place = item.strip_suffix('.').unwrap_or("body");
                 Problem::bad_request(operation, format!("{place}: {self}"))
             }

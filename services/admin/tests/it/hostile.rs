@@ -263,6 +263,52 @@ async fn an_organisation_has_at_most_so_many_configs() {
 }
 
 #[tokio::test]
+async fn the_configs_of_an_organisation_take_at_most_so_much_room() {
+    let installation = Installation::start().await;
+    let acme = installation.caller("acme", "admin").await;
+    let ids: Vec<_> = (0..1_000).map(|n| format!("{n:0128}")).collect();
+    let filters = json!({"a": ids, "b": ids, "c": ids, "d": ids});
+    let large = |n: usize| json!([{"url": format!("https://a.example/{n}"), "events": ["*"], "entityFilters": filters}]);
+    let small = acme
+        .put(CONFIGS, &json!([config("https://b.example/")]))
+        .await;
+    let small = format!("{CONFIGS}/{}", small.expect(200)[0]["id"].as_str().unwrap());
+
+    let mut made = Vec::new();
+    let refused = loop {
+        let reply = acme.put(CONFIGS, &large(made.len())).await;
+        if reply.status != 200 {
+            break reply;
+        }
+        made.push(reply.expect(200)[0]["id"].as_str().unwrap().to_owned());
+        assert!(made.len() < 100, "there is no end");
+    };
+    let grown = json!({"events": ["*"], "entityFilters": filters});
+    let grown = acme.patch(&small, &grown).await;
+    let touched = acme
+        .patch(&format!("{CONFIGS}/{}", made[0]), &json!({"maxRetries": 1}))
+        .await;
+    let another = acme
+        .put(CONFIGS, &json!([config("https://c.example/")]))
+        .await;
+    acme.delete(&format!("{CONFIGS}/{}", made[0]))
+        .await
+        .expect(204);
+    let instead = acme.put(CONFIGS, &large(100)).await;
+    let other = installation.caller("umbra", "admin").await;
+
+    let message = "the organisation's large webhook configs would take more than 32 MiB";
+    let refused = refused.refused(400, "BAD_REQUEST", "putWebhookConfigs");
+    assert_eq!(refused, format!("[0]: {message}"));
+    let grown = grown.refused(400, "BAD_REQUEST", "patchWebhookConfig");
+    assert_eq!(grown, format!("body: {message}"));
+    for allowed in [touched, another, instead] {
+        allowed.expect(200);
+    }
+    other.put(CONFIGS, &large(0)).await.expect(200);
+}
+
+#[tokio::test]
 async fn an_organisation_has_at_most_so_many_tokens() {
     let installation = Installation::start().await;
     let acme = installation.caller("acme", "admin").await;
