@@ -211,6 +211,27 @@ async fn a_test_is_a_real_request_and_tells_what_came_of_it() {
 }
 
 #[tokio::test]
+async fn tests_that_hang_leave_room_for_those_of_others() {
+    let slow = script::always(Answer::After(BOUND, Box::new(Answer::ok())));
+    let (stack, acme, _slow) = installation(slow, json!({"timeoutMs": 60_000})).await;
+    let umbra = stack.organisation("umbra").await;
+    let receiver = Receiver::start(script::always(Answer::ok()));
+    let other = endpoint(&umbra, &receiver, "/other", json!({})).await;
+    let config = acme.configs().await[0]["id"].as_str().unwrap().to_owned();
+    let mut hanging = tokio::task::JoinSet::new();
+    for _ in 0..20 {
+        let (admin, path) = (acme.admin.clone(), format!("{CONFIGS}/{config}/test"));
+        hanging.spawn(async move { admin.post(&path, &json!({})).await });
+    }
+
+    // The first answers are of those that find no place.
+    hanging.join_next().await.unwrap().unwrap().expect(429);
+    let tested = test(&umbra, &other, &json!({})).await;
+
+    assert_eq!(tested["success"], true);
+}
+
+#[tokio::test]
 async fn another_organisation_finds_nothing_to_ask_for() {
     let (stack, acme, receiver) =
         installation(script::always(Answer::status(400)), json!({})).await;

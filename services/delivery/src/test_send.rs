@@ -3,13 +3,14 @@
 //! A test is one attempt with the endpoint's own settings, be it enabled or not. It is recorded like any
 //! other, before it is answered; nothing follows from it, and neither breaker nor ladder takes notice.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use anyhow::{Context as _, anyhow};
-use domain::time::Timestamp;
+use domain::{name::OrganisationId, time::Timestamp};
 use jetstream::test_send::{Answer, Asked, Requests, Sent};
 use lifecycle::Shutdown;
-use tokio::sync::Semaphore;
+use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     attempt::{self, Attempted},
@@ -17,8 +18,10 @@ use crate::{
     worker::Worker,
 };
 
-/// How many test sends a replica has under way at most.
+/// How many test sends a replica has under way at most, and of one organisation: who tests an endpoint that hangs
+/// keeps nobody else from testing.
 const AT_ONCE: usize = 16;
+const AT_ONCE_OF_ONE: usize = 4;
 
 /// Begins to listen for test sends, and answers them until the drain.
 ///
@@ -36,14 +39,14 @@ pub(crate) async fn start(worker: &Arc<Worker>, shutdown: &Shutdown) -> anyhow::
 
 async fn serve(mut requests: Requests, worker: Arc<Worker>, shutdown: Shutdown) {
     let (draining, abort) = (shutdown.draining(), shutdown.abort());
-    let places = Arc::new(Semaphore::new(AT_ONCE));
+    let places = Places::new();
     loop {
         let asked = tokio::select! {
             () = draining.cancelled() => break,
             asked = requests.next() => asked,
         };
         let Some(asked) = asked else { break };
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+        let Some(place) = places.take(&asked.job.organisation) else {
             asked.reply.send(&Answer::Busy).await;
             continue;
         };
@@ -61,6 +64,56 @@ async fn serve(mut requests: Requests, worker: Arc<Worker>, shutdown: Shutdown) 
         });
     }
     requests.stop().await;
+}
+
+/// Where test sends are under way.
+#[derive(Clone)]
+struct Places {
+    all: Arc<Semaphore>,
+    own: Arc<Mutex<HashMap<OrganisationId, usize>>>,
+}
+
+/// A place that is taken until this is dropped.
+struct Place {
+    _one_of_all: OwnedSemaphorePermit,
+    places: Places,
+    organisation: OrganisationId,
+}
+
+impl Places {
+    fn new() -> Self {
+        Self {
+            all: Arc::new(Semaphore::new(AT_ONCE)),
+            own: Arc::default(),
+        }
+    }
+
+    fn take(&self, organisation: &OrganisationId) -> Option<Place> {
+        let one_of_all = Arc::clone(&self.all).try_acquire_owned().ok()?;
+        let mut own = self.own.lock();
+        let taken = own.entry(organisation.clone()).or_default();
+        if *taken >= AT_ONCE_OF_ONE {
+            return None;
+        }
+        *taken += 1;
+        Some(Place {
+            _one_of_all: one_of_all,
+            places: self.clone(),
+            organisation: organisation.clone(),
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut own = self.places.own.lock();
+        if let Some(taken) = own.get_mut(&self.organisation) {
+            *taken = taken.saturating_sub(1);
+            if *taken == 0 {
+                own.remove(&self.organisation);
+            }
+        }
+    }
 }
 
 async fn execute(worker: &Worker, asked: &Asked) -> Option<Answer> {
