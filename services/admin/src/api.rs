@@ -97,7 +97,8 @@ impl Admin {
     }
 
     /// Returns the organisation that a request is about. One whose last token is gone exists as long
-    /// as it has configs, so that an operator can see them off.
+    /// as it has configs or event types, so that an operator can see them off: whoever gets its name next
+    /// would find them.
     fn organisation(
         &self,
         caller: &Caller,
@@ -105,7 +106,10 @@ impl Admin {
         operation: &'static str,
     ) -> Result<OrganisationId, Problem> {
         let organisation = caller.organisation(named, operation)?;
-        if self.following.endpoints.of(&organisation).is_empty() {
+        let following = &self.following;
+        let is_empty = following.endpoints.of(&organisation).is_empty()
+            && following.catalogue.of(&organisation).is_empty();
+        if is_empty {
             return self.guard.organisation(caller, named, operation);
         }
         Ok(organisation)

@@ -166,6 +166,12 @@ async fn an_organisation_without_tokens_does_not_exist() {
     let written = operator.put(&path, &body).await;
     installation.caller("acme", "producer").await;
     let made = operator.put(&path, &body).await.expect(200);
+    let types = "/api/v2/admin/webhooks/event-types";
+    let described = json!([{"name": "quiz"}]);
+    let described = operator
+        .put(&format!("{types}?organisationId=acme"), &described)
+        .await;
+    described.expect(200);
     let token = operator
         .get(&format!("{TOKENS}?organisationId=acme"))
         .await
@@ -183,6 +189,10 @@ async fn an_organisation_without_tokens_does_not_exist() {
     let one = made[0]["id"].as_str().unwrap();
     operator
         .delete(&format!("{CONFIGS}/{one}?organisationId=acme"))
+        .await
+        .expect(204);
+    operator
+        .delete(&format!("{types}/quiz?organisationId=acme"))
         .await
         .expect(204);
     operator.get(&path).await.expect(404);
