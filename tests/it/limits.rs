@@ -1,9 +1,13 @@
 //! What is too much is refused by name, and by whom it is too much: 413, 429 and 503 of each service.
 
-use e2e::{Stack, Store};
+use e2e::{Service, Stack, Store};
 use http::Method;
 use serde_json::{Value, json};
 use test_support::{HttpClient, Reply, eventually};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 
 use crate::BOUND;
 
@@ -135,6 +139,42 @@ async fn a_body_too_large_and_a_broker_that_is_away_are_told_by_both_services() 
 }
 
 /// Asks until it is too often.
+#[tokio::test]
+async fn bodies_that_never_end_leave_room_for_those_of_others() {
+    let stack = Stack::start().await;
+    let (acme, umbra) = (
+        stack.organisation("acme").await,
+        stack.organisation("umbra").await,
+    );
+    let url = stack.url(Service::Ingest);
+    let address = url.strip_prefix("http://").unwrap().to_owned();
+    let length = 16 * 1024 * 1024;
+    let head = format!(
+        "POST {EVENTS} HTTP/1.1\r\nhost: a\r\nx-api-token: {}\r\ncontent-length: {length}\r\n\r\n",
+        acme.producer.token().unwrap()
+    );
+    let mut endless = tokio::task::JoinSet::new();
+    for _ in 0..9 {
+        let (address, head) = (address.clone(), head.clone());
+        endless.spawn(async move {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(head.as_bytes()).await.unwrap();
+            stream.write_all(&vec![b' '; length - 1]).await.unwrap();
+            let mut answer = [0; 12];
+            stream.read_exact(&mut answer).await.unwrap();
+            answer
+        });
+    }
+
+    // One finds no room, so all that acme may take is taken.
+    let first = endless.join_next().await.unwrap().unwrap();
+    let large = json!({"eventSubCategory": "a", "payload": "x".repeat(1_000_000)});
+    let sent = umbra.producer.post(EVENTS, &large).await;
+
+    assert_eq!(&first, b"HTTP/1.1 503");
+    sent.expect(202);
+}
+
 async fn until_refused(client: &HttpClient) -> Reply {
     for _ in 0..100 {
         let reply = client.get(CONFIGS).await;

@@ -12,6 +12,7 @@ use http::{header, request::Parts};
 use jetstream::{presence::Lease, token_bucket::Tokens};
 
 use crate::{
+    body::{Room, Shares},
     problem::Problem,
     rate_limit::{RateLimit, Rates},
 };
@@ -31,6 +32,7 @@ pub struct Guard {
     /// Holds while what is held of them is up to date.
     lease: Lease,
     limit: Arc<RateLimit>,
+    shares: Arc<Shares>,
 }
 
 /// Somebody with a live token.
@@ -47,10 +49,11 @@ impl Guard {
             tokens,
             lease,
             limit: Arc::new(RateLimit::new(rates)),
+            shares: Arc::default(),
         }
     }
 
-    /// Finds out who is calling. A call without a live token counts against its address, which the limit
+    /// Finds out who is calling, whose share of the room for bodies the call then takes from. A call without a live token counts against its address, which the limit
     /// keeps from guessing; it keeps nobody out who has one.
     ///
     /// # Errors
@@ -72,6 +75,11 @@ impl Guard {
         }
         let now = Timestamp::from_millis(lifecycle::clock::now_ms());
         if let Some(token) = found.filter(|token| token.is_live(now)) {
+            if let (Some(room), Some(own)) =
+                (parts.extensions.get::<Room>(), &token.organisation_id)
+            {
+                room.limit(self.shares.of(own));
+            }
             return Ok(Caller { token });
         }
         if let Some(ConnectInfo(peer)) = parts.extensions.get::<ConnectInfo<SocketAddr>>() {

@@ -1,6 +1,9 @@
 //! Reads bodies of requests, with their limits, and JSON out of them.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use axum::body::{Body, HttpBody as _};
 use bytes::{Bytes, BytesMut};
@@ -15,6 +18,10 @@ use tokio::{
 
 use crate::problem::Problem;
 
+mod share;
+
+pub(crate) use self::share::Shares;
+
 #[cfg(test)]
 mod tests;
 
@@ -26,38 +33,79 @@ const ROOM_PATIENCE: Duration = Duration::from_secs(1);
 /// The memory for bodies that all requests of a server share; cheap to clone.
 ///
 /// A body takes room as its pieces come, and gives it back when the last of its bytes is dropped. The
-/// server hands its room to the requests, in their extensions.
+/// server hands its room to the requests, in their extensions; when it is known who is asking, a request
+/// takes from the share of its organisation, too.
 #[derive(Debug, Clone)]
-pub struct Room(Arc<Semaphore>);
+pub struct Room {
+    all: Arc<Semaphore>,
+    share: Arc<OnceLock<Arc<Semaphore>>>,
+}
 
 impl Room {
     /// Makes room for as many bytes.
     #[must_use]
     pub fn new(bytes: usize) -> Self {
-        Self(Arc::new(Semaphore::new(bytes)))
+        Self {
+            all: Arc::new(Semaphore::new(bytes)),
+            share: Arc::default(),
+        }
+    }
+
+    /// Returns the same room for a request of which nobody knows yet who sent it.
+    #[must_use]
+    pub(crate) fn of_a_stranger(&self) -> Self {
+        Self {
+            all: Arc::clone(&self.all),
+            share: Arc::default(),
+        }
+    }
+
+    /// Makes the request take from a share as well.
+    pub(crate) fn limit(&self, share: Arc<Semaphore>) {
+        self.share.get_or_init(|| share);
     }
 
     /// Takes room for as many bytes if it is free.
     pub(crate) fn take_now(&self, bytes: usize) -> Option<Taken> {
         let bytes = u32::try_from(bytes).ok()?;
-        let taken = Arc::clone(&self.0).try_acquire_many_owned(bytes);
-        taken.ok().map(Taken)
+        let all = Arc::clone(&self.all).try_acquire_many_owned(bytes).ok()?;
+        Some(Taken { all, share: None })
     }
 
     async fn take(&self, bytes: usize) -> Option<Taken> {
-        if let Some(taken) = self.take_now(bytes) {
-            return Some(taken);
-        }
         let bytes = u32::try_from(bytes).ok()?;
-        let free = Arc::clone(&self.0).acquire_many_owned(bytes);
-        timeout(ROOM_PATIENCE, free).await.ok()?.ok().map(Taken)
+        let share = match self.share.get() {
+            Some(share) => Some(taken(share, bytes).await?),
+            None => None,
+        };
+        let all = taken(&self.all, bytes).await?;
+        Some(Taken { all, share })
     }
 }
 
+async fn taken(room: &Arc<Semaphore>, bytes: u32) -> Option<OwnedSemaphorePermit> {
+    if let Ok(taken) = Arc::clone(room).try_acquire_many_owned(bytes) {
+        return Some(taken);
+    }
+    let free = Arc::clone(room).acquire_many_owned(bytes);
+    timeout(ROOM_PATIENCE, free).await.ok()?.ok()
+}
+
 /// Room that is taken until this is dropped.
-pub(crate) struct Taken(OwnedSemaphorePermit);
+pub(crate) struct Taken {
+    all: OwnedSemaphorePermit,
+    share: Option<OwnedSemaphorePermit>,
+}
 
 impl Taken {
+    fn add(&mut self, more: Self) {
+        self.all.merge(more.all);
+        match (&mut self.share, more.share) {
+            (Some(share), Some(more)) => share.merge(more),
+            (share, more) => *share = share.take().or(more),
+        }
+    }
+
     /// Returns bytes that keep their room until the last of them is dropped.
     pub(crate) fn keep(self, bytes: Bytes) -> Bytes {
         Bytes::from_owner(Kept {
@@ -190,7 +238,7 @@ impl Reading {
         };
         let more = room.take(bytes).await.ok_or(Broken::NoRoom)?;
         match &mut self.taken {
-            Some(taken) => taken.0.merge(more.0),
+            Some(taken) => taken.add(more),
             None => self.taken = Some(more),
         }
         Ok(())

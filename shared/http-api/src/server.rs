@@ -193,7 +193,7 @@ impl Answering {
         let uri = request.uri().clone();
         let (mut request, left) = lent::lend(request);
         request.extensions_mut().insert(ConnectInfo(peer));
-        request.extensions_mut().insert(self.room);
+        request.extensions_mut().insert(self.room.of_a_stranger());
         let answer = match host_fault(&request) {
             Some(problem) => {
                 drop(request);

@@ -4,6 +4,7 @@ use std::{
     convert::Infallible,
     io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -13,6 +14,7 @@ use http::{Request, request::Parts};
 use http_body_util::StreamBody;
 use hyper::body::{Frame, SizeHint};
 use serde::Deserialize;
+use tokio::sync::Semaphore;
 
 use super::{Object, PATIENCE, ROOM_PATIENCE, Room, json, read};
 use crate::problem::{Code, Problem};
@@ -112,6 +114,28 @@ async fn a_body_takes_room_until_its_bytes_are_dropped() {
     assert_eq!(whole, "12345678");
     let never = in_room(Body::from("123456789")).await.unwrap_err();
     assert_eq!(never.code(), Code::ServiceUnavailable);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_taken_its_share_leaves_room_for_others() {
+    let (room, share) = (Room::new(8), Arc::new(Semaphore::new(4)));
+    let read_of = async |share: Option<&Arc<Semaphore>>, text: &'static str| {
+        let (mut parts, room) = (parts(), room.of_a_stranger());
+        share
+            .into_iter()
+            .for_each(|share| room.limit(Arc::clone(share)));
+        parts.extensions.insert(room);
+        read(&parts, Body::from(text), 100, OPERATION).await
+    };
+
+    let first = read_of(Some(&share), "123").await.unwrap();
+    let second = read_of(Some(&share), "45").await.unwrap_err();
+    let other = read_of(None, "45678").await.unwrap();
+    drop((first, other));
+    let again = read_of(Some(&share), "1234").await.unwrap();
+
+    assert_eq!(second.code(), Code::ServiceUnavailable);
+    assert_eq!(again, "1234");
 }
 
 #[tokio::test]
