@@ -4,7 +4,10 @@ use domain::{draft::Fault, endpoint::TooManySecrets};
 use http_api::problem::Problem;
 use jetstream::{bucket, sealing};
 
-use super::{plan::CONFIGS_MAX, room::ROOM_MAX};
+use super::{
+    plan::CONFIGS_MAX,
+    room::{EVENTS_MAX, ROOM_MAX},
+};
 
 /// Why a config is not saved.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +38,11 @@ pub(crate) enum Refusal {
     /// The organisation's configs take as much room as they may.
     #[error("the organisation's large webhook configs would take more than {} MiB", ROOM_MAX / 1024 / 1024)]
     NoRoom,
+    /// The organisation's configs list as many events as they may.
+    #[error(
+        "the organisation's webhook configs of more than ten events would list more than {EVENTS_MAX}"
+    )]
+    TooManyEvents,
     /// The config with everything in it is too large to be kept.
     #[error("must be at most 768 KiB altogether")]
     TooLarge,
@@ -72,7 +80,7 @@ impl Refusal {
             Self::Doublet { .. } | Self::Fault(_) => {
                 Problem::bad_request(operation, format!("{item}{self}"))
             }
-            Self::Full | Self::NoRoom | Self::TooLarge => {
+            Self::Full | Self::NoRoom | Self::TooManyEvents | Self::TooLarge => {
                 let place = item.strip_suffix('.').unwrap_or("body");
                 Problem::bad_request(operation, format!("{place}: {self}"))
             }

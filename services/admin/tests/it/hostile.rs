@@ -14,7 +14,7 @@ use jetstream::{endpoint_bucket::EndpointBucket, token_bucket::TokenBucket};
 use serde_json::{Value, json};
 use test_support::{NatsServer, eventually};
 
-use crate::installation::{BOUND, CONFIGS, Installation, OPERATOR_TOKEN, TOKENS, config};
+use crate::installation::{BOUND, CONFIGS, Caller, Installation, OPERATOR_TOKEN, TOKENS, config};
 
 #[tokio::test]
 async fn arrays_are_not_taken_for_objects() {
@@ -229,31 +229,9 @@ async fn an_organisation_has_at_most_so_many_configs() {
         .put(CONFIGS, &json!([config("https://a.example/")]))
         .await
         .expect(200);
-    let organisation: OrganisationId = "acme".parse().unwrap();
-    let bucket = EndpointBucket::open(&installation.broker).await.unwrap();
-    let id = made[0]["id"].as_str().unwrap().parse().unwrap();
-    let model = bucket.get(&organisation, &id).await.unwrap().unwrap();
-    let mut writers = tokio::task::JoinSet::new();
-    for writer in 0..50 {
-        let (bucket, model) = (bucket.clone(), model.endpoint.clone());
-        writers.spawn(async move {
-            for n in (0..9_998).filter(|n| n % 50 == writer) {
-                let endpoint = Endpoint {
-                    id: format!("ep_{n}").parse().unwrap(),
-                    url: format!("https://a.example/{n}"),
-                    ..model.clone()
-                };
-                bucket.create(&endpoint).await.unwrap();
-            }
-        });
-    }
-    writers.join_all().await;
-    eventually("all are held", BOUND, async || {
-        let listed = acme.get(&format!("{CONFIGS}?limit=1")).await;
-        let total = listed.headers["x-total-count"].to_str().unwrap().to_owned();
-        (total == "9999").then_some(()).ok_or(total)
-    })
-    .await;
+    let id = made[0]["id"].as_str().unwrap();
+    write_copies(&installation, id, 9_998).await;
+    all_held(&acme, "9999").await;
 
     let two = json!([config("https://b.example/"), config("https://c.example/")]);
     let refused = acme.put(CONFIGS, &two).await;
@@ -316,6 +294,39 @@ async fn the_configs_of_an_organisation_take_at_most_so_much_room() {
         allowed.expect(200);
     }
     other.put(CONFIGS, &large(0)).await.expect(200);
+}
+
+#[tokio::test]
+async fn the_configs_of_an_organisation_list_at_most_so_many_events() {
+    let installation = Installation::start().await;
+    let acme = installation.caller("acme", "admin").await;
+    let events = |n: usize| (0..n).map(|n| format!("e{n}")).collect::<Vec<_>>();
+    let of = |url: &str, n: usize| json!([{"url": url, "events": events(n)}]);
+    let made = acme
+        .put(CONFIGS, &of("https://a.example/", 100))
+        .await
+        .expect(200);
+    let id = made[0]["id"].as_str().unwrap();
+    write_copies(&installation, id, 999).await;
+    all_held(&acme, "1000").await;
+
+    let refused = acme.put(CONFIGS, &of("https://b.example/", 11)).await;
+    let few = acme.put(CONFIGS, &of("https://c.example/", 10)).await;
+    let few = format!("{CONFIGS}/{}", few.expect(200)[0]["id"].as_str().unwrap());
+    let grown = acme.patch(&few, &json!({"events": events(11)})).await;
+    let shrunk = acme
+        .patch(&format!("{CONFIGS}/{id}"), &json!({"events": events(80)}))
+        .await;
+    shrunk.expect(200);
+    let now = acme.patch(&few, &json!({"events": events(11)})).await;
+
+    let message =
+        "the organisation's webhook configs of more than ten events would list more than 100000";
+    let refused = refused.refused(400, "BAD_REQUEST", "putWebhookConfigs");
+    assert_eq!(refused, format!("[0]: {message}"));
+    let grown = grown.refused(400, "BAD_REQUEST", "patchWebhookConfig");
+    assert_eq!(grown, format!("body: {message}"));
+    now.expect(200);
 }
 
 #[tokio::test]
@@ -383,4 +394,37 @@ async fn a_name_of_an_address_that_is_closed_is_refused_at_save() {
     assert_eq!(refused, format!("[1].{message}"));
     let refused = patch.refused(400, "BAD_REQUEST", "patchWebhookConfig");
     assert_eq!(refused, message);
+}
+
+/// Writes as many copies of a config of acme's past the API.
+async fn write_copies(installation: &Installation, id: &str, copies: usize) {
+    let organisation: OrganisationId = "acme".parse().unwrap();
+    let bucket = EndpointBucket::open(&installation.broker).await.unwrap();
+    let id = id.parse().unwrap();
+    let model = bucket.get(&organisation, &id).await.unwrap().unwrap();
+    let mut writers = tokio::task::JoinSet::new();
+    for writer in 0..50 {
+        let (bucket, model) = (bucket.clone(), model.endpoint.clone());
+        writers.spawn(async move {
+            for n in (0..copies).filter(|n| n % 50 == writer) {
+                let endpoint = Endpoint {
+                    id: format!("ep_{n}").parse().unwrap(),
+                    url: format!("https://a.example/{n}"),
+                    ..model.clone()
+                };
+                bucket.create(&endpoint).await.unwrap();
+            }
+        });
+    }
+    writers.join_all().await;
+}
+
+/// Waits until so many configs are held.
+async fn all_held(acme: &Caller, count: &str) {
+    eventually("all are held", BOUND, async || {
+        let listed = acme.get(&format!("{CONFIGS}?limit=1")).await;
+        let total = listed.headers["x-total-count"].to_str().unwrap().to_owned();
+        (total == count).then_some(()).ok_or(total)
+    })
+    .await;
 }
