@@ -141,16 +141,16 @@ impl Bucket {
 }
 
 /// Leaves out the patterns that another one covers, so that at most one of them matches a name.
-fn covering(patterns: &[EventPattern]) -> impl Iterator<Item = &EventPattern> {
-    patterns
-        .iter()
-        .enumerate()
-        .filter(move |(at, pattern)| {
-            !patterns.iter().enumerate().any(|(other_at, other)| {
-                covers(other, pattern) && (!covers(pattern, other) || other_at < *at)
-            })
-        })
-        .map(|(_, pattern)| pattern)
+fn covering(patterns: &[EventPattern]) -> Vec<&EventPattern> {
+    let mut left: Vec<_> = patterns.iter().collect();
+    // What a pattern covers stands right behind it.
+    left.sort_unstable_by_key(|pattern| match pattern {
+        EventPattern::Any => ("", 0),
+        EventPattern::Prefix(prefix) => (prefix.as_str(), 1),
+        EventPattern::Exact(name) => (name.as_str(), 2),
+    });
+    left.dedup_by(|next, kept| covers(kept, next));
+    left
 }
 
 /// Returns whether every name that `inner` matches is matched by `outer` too.
