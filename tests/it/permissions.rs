@@ -1,9 +1,9 @@
 //! What the broker's users may do. That each service may do all that it needs is shown by all other tests: they run under
 //! the accounts of `deploy/`, and fail when the broker refuses a service something.
 
-use std::time::Duration;
+use std::{process::Command, time::Duration};
 
-use e2e::Stack;
+use e2e::{Stack, accounts};
 use serde_json::json;
 use test_support::{Answer, BrokerClient, NatsServer, Receiver, script};
 use tokio::{
@@ -107,6 +107,29 @@ async fn no_service_may_do_what_another_does() {
     }
     assert!(!is_refused(broker, "fan-out", "PUB posthorn.jobs.1").await);
     stack.expect_refusals();
+}
+
+#[test]
+fn the_servers_configuration_in_deploy_is_one_that_it_takes() {
+    let config = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/nats.conf");
+    let check = |passwords: bool| {
+        let mut command = Command::new(NatsServer::program());
+        command.args(["-t", "-c", config]);
+        if passwords {
+            command.envs(
+                accounts::password_variables()
+                    .into_iter()
+                    .map(|name| (name, "letters")),
+            );
+        }
+        command.output().unwrap()
+    };
+
+    let (taken, refused) = (check(true), check(false));
+
+    assert!(taken.status.success(), "{taken:?}");
+    // No user is left without a password.
+    assert!(!refused.status.success());
 }
 
 #[tokio::test]

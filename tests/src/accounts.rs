@@ -6,14 +6,24 @@ use jetstream::{Broker, Options, topology};
 
 const ACCOUNTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/nats-accounts.conf");
 
+/// Returns the names of the variables that hold the users' passwords.
+///
+/// # Panics
+/// Panics when the configuration is not there.
+#[must_use]
+pub fn password_variables() -> BTreeSet<String> {
+    let accounts = std::fs::read_to_string(ACCOUNTS).expect("read the accounts");
+    let names = accounts.split("password: $").skip(1);
+    names
+        .filter_map(|text| text.split_whitespace().next())
+        .map(str::to_owned)
+        .collect()
+}
+
 /// Returns the accounts' configuration with one password for all users.
 pub(crate) fn with_password(password: &str) -> String {
     let accounts = std::fs::read_to_string(ACCOUNTS).expect("read the accounts");
-    let names: BTreeSet<&str> = accounts
-        .split("password: $")
-        .skip(1)
-        .filter_map(|text| text.split_whitespace().next())
-        .collect();
+    let names = password_variables();
     let mut text = String::new();
     for name in names {
         let _infallible = writeln!(text, "{name}: \"{password}\"");

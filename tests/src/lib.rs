@@ -8,9 +8,9 @@
     reason = "test equipment: a panic with a message is how a test fails"
 )]
 
+pub mod accounts;
 pub mod load;
 
-mod accounts;
 mod description;
 mod dev;
 mod organisation;

@@ -91,6 +91,15 @@ impl NatsServer {
         format!("nats://{user}:{password}@127.0.0.1:{}", self.port)
     }
 
+    /// Returns the server's program.
+    ///
+    /// # Panics
+    /// Panics when there is none.
+    #[must_use]
+    pub fn program() -> PathBuf {
+        server_path()
+    }
+
     /// Returns what the server has logged.
     #[must_use]
     pub fn log(&self) -> String {
