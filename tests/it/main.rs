@@ -30,6 +30,7 @@ mod pausing;
 mod permissions;
 mod refuses_bad_config;
 mod replay;
+mod restores;
 mod retries;
 mod roles;
 mod rotates_key;
