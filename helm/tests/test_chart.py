@@ -24,7 +24,8 @@ KUBERNETES = ["1.29", "1.33", kubernetes_validate.latest_version().rsplit(".", 1
 FOREIGN = {"ScaledObject", "ServiceMonitor", "PrometheusRule"}
 SERVICES = ["ingest", "fan-out", "delivery", "log-writer", "admin"]
 # Variables that are for tools and tests, and those of `posthorn dev` alone.
-NOT_FOR_PODS = {"POSTHORN_NATS_SERVER", "POSTHORN_PG_BIN", "POSTHORN_PG_PASSWORD"}
+OF_THE_COMMAND_LINE = {"POSTHORN_ORGANISATION", "POSTHORN_SIGNING_SECRET", "POSTHORN_TOKEN", "POSTHORN_URL"}
+NOT_FOR_PODS = {"POSTHORN_NATS_SERVER", "POSTHORN_PG_BIN", "POSTHORN_PG_PASSWORD"} | OF_THE_COMMAND_LINE
 DRAIN_MARGIN_S = 5
 
 

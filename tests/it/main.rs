@@ -9,6 +9,7 @@
 mod body_retention;
 mod cloud_events;
 mod cluster;
+mod command_line;
 mod custom_events;
 mod deliveries;
 mod delivers;

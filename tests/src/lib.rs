@@ -11,6 +11,7 @@
 pub mod accounts;
 pub mod load;
 
+mod command_line;
 mod description;
 mod dev;
 mod organisation;
@@ -18,6 +19,7 @@ mod process_table;
 mod service;
 mod stack;
 
+pub use command_line::{CommandLine, Ended, Running};
 pub use description::{Described, Description};
 pub use dev::{Dev, broker_children};
 pub use organisation::{Delivered, Organisation};

@@ -4,32 +4,85 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod api;
+mod broker;
+mod configs;
 mod dev;
+mod failure;
+mod following;
+mod input;
+mod logs;
+mod moment;
+mod output;
+mod record;
+mod remote;
+mod retry;
 mod secrets;
+mod send;
+mod stop;
+mod tokens;
+mod transport;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Webhooks out of NATS `JetStream`.
+const AFTER_HELP: &str = "\
+Exit codes:
+  0   done
+  1   refused or failed; or a difference, a drift or a failure was found
+  2   wrong usage
+  69  somebody who is needed does not answer: the API, the broker or the store
+  78  wrong configuration: a variable, or a file that it names
+
+Results go to standard output, everything else to standard error. Colour is for terminals; NO_COLOR turns it off.";
+
+/// The arguments of `posthorn`.
 #[derive(Debug, Parser)]
-#[command(name = "posthorn", version, propagate_version = true)]
+#[command(name = "posthorn", about = "Webhooks out of NATS JetStream", version = version(), propagate_version = true, after_help = AFTER_HELP)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
 
+/// What `posthorn` can do.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Runs everything in one process: for development and small installations.
+    /// Run everything in one process: for development and small installations
     Dev(dev::Arguments),
-    /// Keeps the secrets at rest.
+    /// Send events, over HTTP or NATS
+    Send(send::Arguments),
+    /// Show the log of attempts, or follow it
+    Logs(logs::Arguments),
+    /// Attempt again what failed
+    Retry(retry::Arguments),
+    /// Show webhook configs, apply a file of them, export them
+    #[command(subcommand)]
+    Configs(configs::Command),
+    /// Make, list and revoke tokens
+    #[command(subcommand)]
+    Tokens(tokens::Command),
+    /// Keep the secrets at rest
     #[command(subcommand)]
     Secrets(secrets::Command),
+}
+
+/// Returns the version, with the commit if whoever built this said it by `POSTHORN_COMMIT`.
+fn version() -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    match option_env!("POSTHORN_COMMIT").filter(|commit| !commit.is_empty()) {
+        Some(commit) => format!("{version} ({commit})"),
+        None => version.to_owned(),
+    }
 }
 
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Dev(arguments) => dev::main(arguments),
+        Command::Send(arguments) => send::main(&arguments),
+        Command::Logs(arguments) => logs::main(&arguments),
+        Command::Retry(arguments) => retry::main(&arguments),
+        Command::Configs(command) => configs::main(&command),
+        Command::Tokens(command) => tokens::main(&command),
         Command::Secrets(command) => secrets::main(command),
     }
 }

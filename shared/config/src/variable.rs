@@ -31,6 +31,7 @@ pub(crate) const ALL: &[&str] = &[
     "NATS_URL",
     "OPERATOR_TOKEN",
     "OPERATOR_TOKEN_FILE",
+    "ORGANISATION",
     "PG_BIN",
     "PG_PASSWORD",
     "PREFIX",
@@ -39,8 +40,13 @@ pub(crate) const ALL: &[&str] = &[
     "SECRETS_KEY",
     "SECRETS_KEY_FILE",
     "SHUTDOWN_GRACE_S",
+    "SIGNING_SECRET",
+    "SIGNING_SECRET_FILE",
     "STORE_URL",
     "STORE_URL_FILE",
+    "TOKEN",
+    "TOKEN_FILE",
+    "URL",
 ];
 
 /// Returns the name that was probably meant, if one is near.

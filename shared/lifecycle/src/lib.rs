@@ -28,13 +28,22 @@ where
     block_on_threads(None, service)
 }
 
+/// Runs a command to its end on a runtime with one worker thread, and returns what it comes to.
+///
+/// # Errors
+/// When the runtime can't be made.
+pub fn wait_for<F: Future>(command: F) -> std::io::Result<F::Output> {
+    run(Some(1), command)
+}
+
 /// As [`block_on`], with a given number of worker threads.
 #[must_use]
 pub fn block_on_threads<F>(worker_threads: Option<usize>, service: F) -> ExitCode
 where
     F: Future<Output = anyhow::Result<()>>,
 {
-    match run(worker_threads, service) {
+    let ended = run(worker_threads, service);
+    match ended.map_err(anyhow::Error::from).flatten() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             report(&error);
@@ -43,10 +52,7 @@ where
     }
 }
 
-fn run<F>(worker_threads: Option<usize>, service: F) -> anyhow::Result<()>
-where
-    F: Future<Output = anyhow::Result<()>>,
-{
+fn run<F: Future>(worker_threads: Option<usize>, service: F) -> std::io::Result<F::Output> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder.enable_all();
     if let Some(threads) = worker_threads {
@@ -56,7 +62,7 @@ where
     // The service may be a large future: it is moved once, to the heap.
     let result = runtime.block_on(Box::pin(service));
     runtime.shutdown_timeout(RUNTIME_PATIENCE);
-    result
+    Ok(result)
 }
 
 /// Logs why a service failed; before there is a log, on standard error.

@@ -1,0 +1,227 @@
+//! The Admin API and ingest, asked as a client asks them.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use config::{Secret, Source};
+use http::{HeaderMap, HeaderValue, Method, Request, header};
+use http_body_util::Full;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use url::Url;
+
+mod problem;
+
+use crate::{
+    failure::Failure,
+    remote::{Access, Remote},
+    transport::{Answer, Transport},
+};
+
+/// How long an answer may take.
+const BOUND: Duration = Duration::from_secs(60);
+/// Under which the Admin API is.
+const ADMIN: [&str; 3] = ["api", "v2", "admin"];
+const USER_AGENT: &str = concat!("posthorn-cli/", env!("CARGO_PKG_VERSION"));
+
+/// A client of the API; cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Api {
+    transport: Transport,
+    base: Url,
+    token: Secret,
+    organisation: Option<String>,
+}
+
+/// What is asked.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Call {
+    method: Method,
+    path: Vec<String>,
+    query: Vec<(String, String)>,
+    body: Option<(Bytes, &'static str)>,
+    revision: Option<u64>,
+}
+
+impl Call {
+    /// Asks the Admin API; `path` is what follows `/api/v2/admin`, segment by segment.
+    pub(crate) fn admin(method: Method, path: &[&str]) -> Self {
+        Self {
+            method,
+            path: ADMIN
+                .iter()
+                .chain(path)
+                .map(|&part| part.to_owned())
+                .collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Sends events to ingest.
+    pub(crate) fn events(body: Bytes, content_type: &'static str) -> Self {
+        Self {
+            method: Method::POST,
+            path: ["api", "v2", "events"].map(str::to_owned).to_vec(),
+            body: Some((body, content_type)),
+            ..Self::default()
+        }
+    }
+
+    /// Adds a parameter.
+    pub(crate) fn with(mut self, name: &str, value: impl ToString) -> Self {
+        self.query.push((name.to_owned(), value.to_string()));
+        self
+    }
+
+    /// Adds a parameter that may be missing.
+    pub(crate) fn with_some(self, name: &str, value: Option<impl ToString>) -> Self {
+        match value {
+            Some(value) => self.with(name, value),
+            None => self,
+        }
+    }
+
+    /// Sends a document.
+    pub(crate) fn json(mut self, document: &Value) -> Self {
+        self.body = Some((document.to_string().into(), "application/json"));
+        self
+    }
+
+    /// Is refused unless the revision is still this one.
+    pub(crate) fn if_revision(mut self, revision: Option<u64>) -> Self {
+        self.revision = revision;
+        self
+    }
+}
+
+impl Api {
+    /// Makes a client of what the options and variables say.
+    ///
+    /// # Errors
+    /// [`Failure::Config`] or [`Failure::Usage`].
+    pub(crate) fn new(remote: &Remote) -> Result<Self, Failure> {
+        let Access {
+            url,
+            token,
+            organisation,
+        } = remote.access(&Source::environment())?;
+        Ok(Self {
+            transport: Transport::new().map_err(|error| Failure::of(&error))?,
+            base: url,
+            token,
+            organisation,
+        })
+    }
+
+    /// Asks, and returns the answer if it is a good one.
+    ///
+    /// # Errors
+    /// [`Failure::Unavailable`] when no answer comes or the API asks us to come back later;
+    /// [`Failure::Failed`] with the API's own words when it refuses.
+    pub(crate) async fn ask(&self, call: &Call) -> Result<Answer, Failure> {
+        let request = self.request(call)?;
+        let answer = self.transport.send(request, BOUND).await.map_err(|error| {
+            Failure::Unavailable(format!(
+                "{} does not answer: {}; is Posthorn there? Its address is given by --url or POSTHORN_URL",
+                self.base, error.0
+            ))
+        })?;
+        if answer.status.is_success() {
+            Ok(answer)
+        } else {
+            Err(problem::failure(&answer, &self.base))
+        }
+    }
+
+    /// Asks, and reads the answer.
+    ///
+    /// # Errors
+    /// As [`Api::ask`], and [`Failure::Failed`] when the answer has another form.
+    pub(crate) async fn read<T: DeserializeOwned>(&self, call: &Call) -> Result<T, Failure> {
+        let answer = self.ask(call).await?;
+        serde_json::from_slice(&answer.body).map_err(|error| {
+            Failure::Failed(format!(
+                "the answer of {} can't be read: {error}",
+                self.base
+            ))
+        })
+    }
+
+    fn request(&self, call: &Call) -> Result<Request<Full<Bytes>>, Failure> {
+        let url = self.url(call)?;
+        let (body, content_type) = match &call.body {
+            Some((body, content_type)) => (body.clone(), Some(*content_type)),
+            None => (Bytes::new(), None),
+        };
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = call.method.clone();
+        *request.uri_mut() = (url.as_str().parse())
+            .map_err(|error| Failure::Usage(format!("the address is too long: {error}")))?;
+        *request.headers_mut() = self.headers(content_type, call.revision)?;
+        Ok(request)
+    }
+
+    fn headers(
+        &self,
+        content_type: Option<&'static str>,
+        revision: Option<u64>,
+    ) -> Result<HeaderMap, Failure> {
+        let mut headers = HeaderMap::new();
+        let mut token = HeaderValue::from_str(self.token.expose()).map_err(|_invalid| {
+            Failure::Config("the token holds characters that no token has".to_owned())
+        })?;
+        token.set_sensitive(true);
+        headers.insert("x-api-token", token);
+        headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
+        if let Some(content_type) = content_type {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        }
+        if let Some(Ok(tag)) = revision.map(|it| HeaderValue::from_str(&format!("\"{it}\""))) {
+            headers.insert(header::IF_MATCH, tag);
+        }
+        Ok(headers)
+    }
+
+    fn url(&self, call: &Call) -> Result<Url, Failure> {
+        let mut url = self.base.clone();
+        url.path_segments_mut()
+            .map_err(|()| Failure::Usage("--url: must be an address of a server".to_owned()))?
+            .pop_if_empty()
+            .extend(&call.path);
+        let organisation = self.organisation.as_deref();
+        let organisation = organisation.map(|id| ("organisationId".to_owned(), id.to_owned()));
+        let query: Vec<(String, String)> = call.query.iter().cloned().chain(organisation).collect();
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        Ok(url)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use config::Secret;
+    use http::Method;
+
+    use super::{Api, Call};
+    use crate::transport::Transport;
+
+    #[test]
+    fn what_is_asked_is_escaped_and_keeps_the_path_in_front() {
+        let api = Api {
+            transport: Transport::new().unwrap(),
+            base: "https://hooks.example/in/".parse().unwrap(),
+            token: Secret::new("t".to_owned()),
+            organisation: Some("acme".to_owned()),
+        };
+        let call = Call::admin(Method::GET, &["webhooks", "logs", "a/../b?c"])
+            .with("since", "2026-03-14T10:00:00+01:00")
+            .with_some("limit", None::<u32>);
+
+        assert_eq!(
+            api.url(&call).unwrap().as_str(),
+            "https://hooks.example/in/api/v2/admin/webhooks/logs/a%2F..%2Fb%3Fc?\
+             since=2026-03-14T10%3A00%3A00%2B01%3A00&organisationId=acme"
+        );
+    }
+}
