@@ -2,7 +2,9 @@
 
 mod configs;
 mod events;
+mod operating;
 mod tokens;
+mod verifying;
 
 use e2e::{CommandLine, Dev, Organisation};
 use tempfile::TempDir;
@@ -14,7 +16,7 @@ struct Desk {
     acme: Organisation,
     /// With an admin's token of the organisation.
     admin: CommandLine,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Desk {
@@ -31,7 +33,7 @@ impl Desk {
             dev,
             acme,
             admin,
-            _folder: folder,
+            folder,
         }
     }
 }

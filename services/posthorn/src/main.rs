@@ -8,10 +8,12 @@ mod api;
 mod broker;
 mod configs;
 mod dev;
+mod doctor;
 mod failure;
 mod following;
 mod input;
 mod logs;
+mod migrate;
 mod moment;
 mod output;
 mod record;
@@ -20,8 +22,11 @@ mod retry;
 mod secrets;
 mod send;
 mod stop;
+mod store;
 mod tokens;
+mod topology;
 mod transport;
+mod verify;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -61,6 +66,15 @@ enum Command {
     /// Make, list and revoke tokens
     #[command(subcommand)]
     Tokens(tokens::Command),
+    /// Verify a signature, and say which check fails
+    Verify(verify::Arguments),
+    /// The streams, consumers and buckets on the broker
+    #[command(subcommand)]
+    Topology(topology::Command),
+    /// Bring the schema of the attempt store up to date
+    Migrate(migrate::Arguments),
+    /// Look at everything that Posthorn stands on, and say what to do
+    Doctor(doctor::Arguments),
     /// Keep the secrets at rest
     #[command(subcommand)]
     Secrets(secrets::Command),
@@ -83,6 +97,10 @@ fn main() -> ExitCode {
         Command::Retry(arguments) => retry::main(&arguments),
         Command::Configs(command) => configs::main(&command),
         Command::Tokens(command) => tokens::main(&command),
+        Command::Verify(arguments) => verify::main(&arguments),
+        Command::Topology(command) => topology::main(&command),
+        Command::Migrate(arguments) => migrate::main(&arguments),
+        Command::Doctor(arguments) => doctor::main(&arguments),
         Command::Secrets(command) => secrets::main(command),
     }
 }

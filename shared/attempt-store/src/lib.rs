@@ -26,6 +26,7 @@ mod filter;
 mod page;
 mod postgres;
 mod record;
+mod schema;
 mod select;
 mod sqlite;
 mod statistics;
@@ -45,5 +46,6 @@ pub use filter::{
 };
 pub use page::{AttemptPage, PAGE_BODY_BYTES};
 pub use record::{ArchivedEvent, RECORD_ID_MAX_BYTES, StoredAttempt};
+pub use schema::Schema;
 pub use statistics::{LastTimes, Waiting};
 pub use store::{AttemptStore, Options, Refusal, Refused, Written};

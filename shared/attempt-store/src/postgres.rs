@@ -13,12 +13,14 @@ use std::str::FromStr as _;
 use domain::time::Timestamp;
 use sqlx::{
     ConnectOptions as _, PgPool,
+    migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use time::OffsetDateTime;
 
 use crate::{
     error::{OpenError, ReadError},
+    schema::Schema,
     store::Options,
 };
 use partitions::Partitions;
@@ -80,11 +82,43 @@ impl PostgresStore {
 /// The migrator holds an advisory lock while it works; closing the connection gives it back in any case.
 async fn migrate(pool: PgPoolOptions, connect: PgConnectOptions) -> Result<(), OpenError> {
     let pool = pool.max_connections(1).connect_with(connect).await?;
-    let mut migrator = sqlx::migrate!("migrations/postgres");
-    migrator.set_ignore_missing(true);
-    let result = migrator.run(&pool).await;
+    let result = migrator().run(&pool).await;
     pool.close().await;
     Ok(result?)
+}
+
+fn migrator() -> Migrator {
+    let mut migrator = sqlx::migrate!("migrations/postgres");
+    migrator.set_ignore_missing(true);
+    migrator
+}
+
+/// Looks how far the schema is.
+pub(crate) async fn schema(url: &str, options: Options) -> Result<Schema, OpenError> {
+    let connect = PgConnectOptions::from_str(url)
+        .map_err(|_error| OpenError::Url)?
+        .application_name("posthorn")
+        .disable_statement_logging();
+    let pool = PgPoolOptions::new()
+        .acquire_timeout(options.acquire_timeout)
+        .max_connections(1)
+        .connect_with(connect)
+        .await?;
+    let applied = applied(&pool).await;
+    pool.close().await;
+    Ok(Schema::new(&migrator(), &applied?))
+}
+
+async fn applied(pool: &PgPool) -> Result<Vec<i64>, sqlx::Error> {
+    let is_there: bool = sqlx::query_scalar("select to_regclass('_sqlx_migrations') is not null")
+        .fetch_one(pool)
+        .await?;
+    if !is_there {
+        return Ok(Vec::new());
+    }
+    sqlx::query_scalar("select version from _sqlx_migrations where success order by version")
+        .fetch_all(pool)
+        .await
 }
 
 /// Returns the time in PostgreSQL's type; both keep milliseconds exactly.

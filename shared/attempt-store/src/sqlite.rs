@@ -12,11 +12,13 @@ use std::{str::FromStr as _, time::Duration};
 
 use sqlx::{
     ConnectOptions as _, Sqlite, SqlitePool, Transaction,
+    migrate::Migrator,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
 use crate::{
     error::{OpenError, ReadError, Verdict, verdict},
+    schema::Schema,
     store::Options,
 };
 pub(crate) use read::{COLUMNS, TIME};
@@ -114,12 +116,51 @@ async fn connect_writer(
     }
 }
 
-/// Brings the schema up to date in one transaction: whoever comes second waits for it and finds nothing to do.
-async fn migrate(writer: &SqlitePool) -> Result<(), OpenError> {
+fn migrator() -> Migrator {
     let mut migrator = sqlx::migrate!("migrations/sqlite");
     migrator.set_ignore_missing(true);
+    migrator
+}
+
+/// Looks how far the schema is; a file that is not there has none, and is not made.
+pub(crate) async fn schema(url: &str, options: Options) -> Result<Schema, OpenError> {
+    let connect = SqliteConnectOptions::from_str(url)
+        .map_err(|_error| OpenError::Url)?
+        .busy_timeout(options.acquire_timeout)
+        .disable_statement_logging();
+    if !connect.get_filename().exists() {
+        return Ok(Schema::new(&migrator(), &[]));
+    }
+    let pool = SqlitePoolOptions::new()
+        .acquire_timeout(options.acquire_timeout)
+        .max_connections(1)
+        .connect_with(connect.pragma("query_only", "on"))
+        .await?;
+    let applied = applied(&pool).await;
+    pool.close().await;
+    Ok(Schema::new(&migrator(), &applied?))
+}
+
+async fn applied(pool: &SqlitePool) -> Result<Vec<i64>, sqlx::Error> {
+    let tables: i64 = sqlx::query_scalar(
+        "select count(*) from sqlite_master where type = 'table' and name = '_sqlx_migrations'",
+    )
+    .fetch_one(pool)
+    .await?;
+    if tables == 0 {
+        return Ok(Vec::new());
+    }
+    sqlx::query_scalar("select version from _sqlx_migrations where success order by version")
+        .fetch_all(pool)
+        .await
+}
+
+/// Brings the schema up to date in one transaction: whoever comes second waits for it and finds nothing to do.
+async fn migrate(writer: &SqlitePool) -> Result<(), OpenError> {
     let mut transaction = writer.begin_with("begin immediate").await?;
-    migrator.run_direct(None, &mut *transaction, false).await?;
+    migrator()
+        .run_direct(None, &mut *transaction, false)
+        .await?;
     sqlx::raw_sql(FORGET_STATISTICS)
         .execute(&mut *transaction)
         .await?;

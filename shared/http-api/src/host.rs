@@ -109,12 +109,7 @@ where
     let broker = Broker::connect(&broker_options(&common.nats), service)
         .await
         .context("connect to the broker")?;
-    let limits = topology::Limits {
-        events_max_bytes: common.nats.events_max_bytes,
-        attempts_max_bytes: common.nats.attempts_max_bytes,
-        ..topology::Limits::default()
-    };
-    topology::ensure(&broker, &limits)
+    topology::ensure(&broker, &topology_limits(&common.nats))
         .await
         .context("make the topology")?;
     shutdown.spawn_work(follow_connection(&broker, &readiness, &shutdown));
@@ -153,6 +148,16 @@ pub fn broker_options(nats: &Nats) -> Options {
         tls_ca: nats.tls_ca.clone(),
         prefix: nats.prefix.clone(),
         replicas: nats.replicas,
+    }
+}
+
+/// Returns the limits of the topology.
+#[must_use]
+pub fn topology_limits(nats: &Nats) -> topology::Limits {
+    topology::Limits {
+        events_max_bytes: nats.events_max_bytes,
+        attempts_max_bytes: nats.attempts_max_bytes,
+        ..topology::Limits::default()
     }
 }
 

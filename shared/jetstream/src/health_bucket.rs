@@ -1,6 +1,6 @@
 //! The bucket of the endpoints' health, and all of it in memory.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use domain::{
     health::Health,
@@ -11,6 +11,7 @@ use parking_lot::RwLock;
 use crate::{
     bucket::{Bucket, Change, Error, View},
     connection::Broker,
+    endpoint_bucket::parse_key,
     subject,
     wire::value::{decode, encode},
 };
@@ -61,6 +62,25 @@ impl HealthBucket {
                 revision: entry.revision,
             })
         }))
+    }
+
+    /// Reads the health of all endpoints; what can't be read is left out.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn all(&self) -> Result<BTreeMap<(OrganisationId, EndpointId), Health>, Error> {
+        let mut all = BTreeMap::new();
+        let note = |change: Change| {
+            let Some(id) = parse_key(&change.key) else {
+                return;
+            };
+            match change.value.as_ref().and_then(|value| read(value)) {
+                Some(health) => all.insert(id, health),
+                None => all.remove(&id),
+            };
+        };
+        self.0.each_revision(note).await?;
+        Ok(all)
     }
 
     /// Writes an endpoint's health if its revision is still the given one, or if there is none yet;

@@ -8,7 +8,9 @@
 //! messages, [`wire`] says what they look like; [`bucket`], [`endpoint_bucket`], [`token_bucket`],
 //! [`event_type_bucket`] and [`presence`] hold what is configured; [`retry_lane`] decides how a job waits,
 //! [`overdue`] looks after those that wait too long; [`erasing`] finds what the streams hold of an event.
+//! [`account`] tells what the broker says of itself.
 
+pub mod account;
 pub mod batcher;
 pub mod bucket;
 pub mod connection;

@@ -68,7 +68,7 @@ impl Broker {
     }
 }
 
-fn timestamp(time: OffsetDateTime) -> Timestamp {
+pub(crate) fn timestamp(time: OffsetDateTime) -> Timestamp {
     let millis = time.unix_timestamp_nanos().div_euclid(1_000_000);
     Timestamp::from_millis(i64::try_from(millis).unwrap_or(0))
 }

@@ -17,6 +17,8 @@ use crate::{
     subject::{Bucket, Durable, Stream},
 };
 
+pub mod survey;
+
 /// How long a message may go without an ack or a sign of progress.
 pub const ACK_WAIT: Duration = Duration::from_secs(30);
 /// How long a replica is believed to live after its last heartbeat.
@@ -305,14 +307,7 @@ async fn ensure_bucket(broker: &Broker, bucket: Bucket, report: &mut Report) -> 
     let name = broker.names.bucket(bucket);
     if let Ok(store) = broker.context.get_key_value(&name).await {
         let replicas = store.stream.cached_info().config.num_replicas;
-        if replicas != broker.replicas {
-            report.drift.push(Drift {
-                object: name,
-                setting: "replicas",
-                expected: broker.replicas.to_string(),
-                found: replicas.to_string(),
-            });
-        }
+        compare_replicas(broker, &name, replicas, &mut report.drift);
         return Ok(());
     }
     let config = jetstream::kv::Config {
@@ -347,6 +342,23 @@ fn max_age(bucket: Bucket) -> Duration {
     }
 }
 
+fn compare_replicas(broker: &Broker, bucket: &str, found: usize, drift: &mut Vec<Drift>) {
+    if found != broker.replicas {
+        drift.push(Drift {
+            object: bucket.to_owned(),
+            setting: "replicas",
+            expected: broker.replicas.to_string(),
+            found: found.to_string(),
+        });
+    }
+}
+
+/// Returns what a consumer is called beside streams and buckets.
+fn consumer_object(broker: &Broker, durable: Durable) -> String {
+    let stream = broker.names.stream(durable.stream());
+    format!("{stream}/{}", durable.name())
+}
+
 async fn ensure_consumer(
     broker: &Broker,
     durable: Durable,
@@ -354,11 +366,7 @@ async fn ensure_consumer(
     report: &mut Report,
 ) -> Result<(), Error> {
     let wanted = consumer_config(broker, durable, limits);
-    let object = format!(
-        "{}/{}",
-        broker.names.stream(durable.stream()),
-        durable.name()
-    );
+    let object = consumer_object(broker, durable);
     let stream = broker
         .context
         .get_stream(broker.names.stream(durable.stream()))
@@ -372,11 +380,20 @@ async fn ensure_consumer(
         report.created.push(object);
         return Ok(());
     };
-    let found = info.config;
+    compare_consumers(&object, &wanted, &info.config, &mut report.drift);
+    Ok(())
+}
+
+fn compare_consumers(
+    object: &str,
+    wanted: &consumer::pull::Config,
+    found: &consumer::Config,
+    drift: &mut Vec<Drift>,
+) {
     let mut compare = |setting, expected: String, found: String| {
         if expected != found {
-            report.drift.push(Drift {
-                object: object.clone(),
+            drift.push(Drift {
+                object: object.to_owned(),
                 setting,
                 expected,
                 found,
@@ -400,10 +417,9 @@ async fn ensure_consumer(
     );
     compare(
         "filter_subject",
-        wanted.filter_subject,
-        found.filter_subject,
+        wanted.filter_subject.clone(),
+        found.filter_subject.clone(),
     );
-    Ok(())
 }
 
 fn refused<E: std::fmt::Display>(
