@@ -118,6 +118,10 @@ fuzz-api: ## Send two minutes of requests made from the API's description: make 
 openapi: ## Renew the description of the API that the Admin API serves
 	POSTHORN_RENEW_OPENAPI=1 $(CARGO) test $(LOCKED) --package posthorn --test openapi the_committed_document
 
+.PHONY: help-texts
+help-texts: ## Renew the texts that each command's --help is compared with
+	POSTHORN_RENEW_HELP=1 $(CARGO) test $(LOCKED) --package posthorn --test help the_help_of
+
 SEEDS ?= 5000
 .PHONY: simulate
 simulate: ## Run more seeds of the simulation: make simulate SEEDS=100000

@@ -2,7 +2,9 @@
 
 mod configs;
 mod events;
+mod listening;
 mod operating;
+mod replaying;
 mod tokens;
 mod verifying;
 

@@ -113,6 +113,22 @@ impl Api {
         })
     }
 
+    /// Makes a client of a server that a test runs.
+    #[cfg(test)]
+    pub(crate) fn for_tests(base: &str) -> Self {
+        Self {
+            transport: Transport::new().unwrap(),
+            base: base.parse().unwrap(),
+            token: Secret::new("t".to_owned()),
+            organisation: None,
+        }
+    }
+
+    /// Returns the transport, for requests to others.
+    pub(crate) fn transport(&self) -> &Transport {
+        &self.transport
+    }
+
     /// Asks, and returns the answer if it is a good one.
     ///
     /// # Errors
@@ -200,19 +216,15 @@ impl Api {
 
 #[cfg(test)]
 mod tests {
-    use config::Secret;
     use http::Method;
 
     use super::{Api, Call};
-    use crate::transport::Transport;
 
     #[test]
     fn what_is_asked_is_escaped_and_keeps_the_path_in_front() {
         let api = Api {
-            transport: Transport::new().unwrap(),
-            base: "https://hooks.example/in/".parse().unwrap(),
-            token: Secret::new("t".to_owned()),
             organisation: Some("acme".to_owned()),
+            ..Api::for_tests("https://hooks.example/in/")
         };
         let call = Call::admin(Method::GET, &["webhooks", "logs", "a/../b?c"])
             .with("since", "2026-03-14T10:00:00+01:00")

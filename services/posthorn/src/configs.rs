@@ -22,7 +22,7 @@ use crate::{
 const PAGE: usize = 100;
 
 /// A config as JSON has it.
-type Config = Map<String, Value>;
+pub(crate) type Config = Map<String, Value>;
 
 /// What `posthorn configs` can do.
 #[derive(Debug, Subcommand)]
@@ -63,7 +63,7 @@ Examples:
   posthorn configs export > webhooks.yaml
   posthorn configs export --without-ids --json --output webhooks.json
 
-Masked values that are applied again mean unchanged. Without ids a file can be applied to another
+Masked values that are applied again mean unchanged. Without ids a file can be applied to another \
 organisation or installation; what is masked has to be filled in there.")]
 pub(crate) struct Export {
     /// Write JSON instead of YAML
@@ -150,7 +150,7 @@ async fn export(arguments: &Export) -> Ended {
 }
 
 /// Returns all configs of the organisation, the oldest first.
-async fn all(api: &Api, search: Option<&str>) -> Result<Vec<Config>, Failure> {
+pub(crate) async fn all(api: &Api, search: Option<&str>) -> Result<Vec<Config>, Failure> {
     let mut configs: Vec<Config> = Vec::new();
     loop {
         let call = Call::admin(Method::GET, &["webhooks", "configs"])

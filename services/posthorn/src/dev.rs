@@ -21,6 +21,12 @@ const SERVICE: &str = "dev";
 
 /// The arguments of `posthorn dev`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  posthorn dev
+  posthorn dev --listen 0.0.0.0:8700 --data-dir /var/lib/posthorn
+
+The operator token is printed, and stands in the file operator-token of the data directory.")]
 pub(crate) struct Arguments {
     /// Where the Admin API, ingest, /ready and /metrics are served
     #[arg(long, default_value = "127.0.0.1:8700", value_name = "ADDRESS")]

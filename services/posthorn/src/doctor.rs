@@ -29,8 +29,8 @@ const CONNECTION: &str = "doctor";
 /// The arguments of `posthorn doctor`.
 #[derive(Debug, Clone, Copy, Args)]
 #[command(after_help = "\
-It is given the environment of a service: the broker of POSTHORN_NATS_URL, and the store of POSTHORN_STORE_URL if that is
-set. It changes nothing. Exits with 1 when something fails; warnings do not.
+It is given the environment of a service: the broker of POSTHORN_NATS_URL, and the store of \
+POSTHORN_STORE_URL if that is set. It changes nothing. Exits with 1 when something fails; warnings do not.
 
 Examples:
   posthorn doctor
@@ -113,7 +113,7 @@ fn sum_up(findings: &[Finding]) -> Ended {
         such.count()
     };
     let (warnings, failures) = (count(Verdict::Warning), count(Verdict::Failure));
-    output::note(format_args!("{warnings} warnings, {failures} failures"));
+    output::note(format_args!("failures: {failures}, warnings: {warnings}"));
     if failures == 0 {
         Ok(())
     } else {

@@ -43,6 +43,8 @@ pub(crate) struct Follower {
     /// Before this nothing is shown.
     from: Option<Timestamp>,
     settled: Settled,
+    /// How often the settled log is read.
+    settled_every: Duration,
 }
 
 /// How far the settled log was read.
@@ -73,6 +75,7 @@ impl Follower {
             shown: BTreeSet::new(),
             new: Vec::new(),
             settled: Settled::default(),
+            settled_every: SETTLED_EVERY,
         };
         for shown in &newest {
             follower.shown.insert(place(shown));
@@ -94,7 +97,7 @@ impl Follower {
         if self
             .settled
             .read_at
-            .is_none_or(|at| at.elapsed() >= SETTLED_EVERY)
+            .is_none_or(|at| at.elapsed() >= self.settled_every)
         {
             self.read_settled(api).await?;
             self.settled.read_at = Some(Instant::now());
@@ -173,4 +176,140 @@ impl Follower {
 
 fn place(shown: &Shown) -> Place {
     (shown.record.created_at, shown.record.id.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+    use axum::{Json, Router, extract::Query, routing::get};
+    use domain::time::Timestamp;
+    use serde_json::{Value, json};
+    use tokio::{net::TcpListener, sync::Mutex, task::JoinSet};
+
+    use super::Follower;
+    use crate::{api::Api, record::Filter};
+
+    /// A log as the API serves it: records by their times, up to which one it is settled.
+    #[derive(Debug, Default)]
+    struct Log {
+        records: BTreeMap<(i64, String), ()>,
+        settled_until: i64,
+    }
+
+    impl Log {
+        fn page(&self, query: &BTreeMap<String, String>) -> Value {
+            let number = |name: &str| query.get(name).and_then(|text| text.parse::<usize>().ok());
+            let since = query
+                .get("since")
+                .map_or(0, |text| Timestamp::parse(text).unwrap().millis());
+            let is_settled = query.get("settled").is_some_and(|it| it == "true");
+            let until = if is_settled {
+                self.settled_until
+            } else {
+                i64::MAX
+            };
+            let after = query.get("cursor").map(|cursor| {
+                let (at, id) = cursor.split_once('.').unwrap();
+                (at.parse::<i64>().unwrap(), id.to_owned())
+            });
+            let mut found: Vec<&(i64, String)> = (self.records.keys())
+                .filter(|(at, _)| *at >= since && *at < until)
+                .filter(|place| after.as_ref().is_none_or(|after| *place > after))
+                .collect();
+            if query["sort"] == "-createdAt" {
+                found.reverse();
+            }
+            let limit = number("limit").unwrap();
+            let has_more = found.len() > limit;
+            found.truncate(limit);
+            let cursor = found.last().filter(|_| has_more || is_settled);
+            json!({
+                "edges": found.iter().map(|(at, id)| record(*at, id)).collect::<Vec<_>>(),
+                "nextCursor": cursor.map(|(at, id)| format!("{at}.{id}")),
+            })
+        }
+    }
+
+    fn record(at: i64, id: &str) -> Value {
+        json!({
+            "id": id, "webhookConfigId": "ep_1", "jobId": "j", "eventId": "e", "eventSubCategory": "a",
+            "url": "http://a/", "httpMethod": "POST", "requestHeaders": {}, "requestBody": null,
+            "responseStatus": 200, "responseHeaders": {}, "responseBody": "", "attempt": 1, "trigger": "auto",
+            "success": true, "errorMessage": null, "errorKind": null, "durationMs": 1, "nextAttemptAt": null,
+            "createdAt": Timestamp::from_millis(at),
+        })
+    }
+
+    async fn serve(log: &Arc<Mutex<Log>>, tasks: &mut JoinSet<()>) -> Api {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let log = Arc::clone(log);
+        let handler = async move |Query(query): Query<BTreeMap<String, String>>| {
+            let page = log.lock().await.page(&query);
+            Json(page)
+        };
+        let router = Router::new().route("/api/v2/admin/webhooks/logs", get(handler));
+        tasks.spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Api::for_tests(&base)
+    }
+
+    async fn new_ids(follower: &mut Follower, api: &Api) -> Vec<String> {
+        let new = follower.look(api).await.unwrap();
+        new.into_iter().map(|shown| shown.record.id).collect()
+    }
+
+    #[tokio::test]
+    async fn each_record_is_shown_once_also_those_that_come_too_late() {
+        let log = Arc::new(Mutex::new(Log::default()));
+        let mut tasks = JoinSet::new();
+        let api = serve(&log, &mut tasks).await;
+        let add = async |at: i64, id: &str| {
+            log.lock().await.records.insert((at, id.to_owned()), ());
+        };
+        add(1_000, "before").await;
+        let (mut follower, shown) = Follower::start(&api, Filter::default(), 10).await.unwrap();
+        follower.settled_every = Duration::ZERO;
+
+        assert_eq!(shown.len(), 1);
+        assert_eq!(new_ids(&mut follower, &api).await, Vec::<String>::new());
+        add(2_000, "a").await;
+        add(60_000, "b").await;
+        assert_eq!(new_ids(&mut follower, &api).await, ["a", "b"]);
+        add(50_000, "overlapping").await;
+        assert_eq!(new_ids(&mut follower, &api).await, ["overlapping"]);
+        add(30_000, "late").await;
+        assert_eq!(new_ids(&mut follower, &api).await, Vec::<String>::new());
+        log.lock().await.settled_until = 55_000;
+        assert_eq!(new_ids(&mut follower, &api).await, ["late"]);
+        log.lock().await.settled_until = 100_000;
+        add(60_000, "same-time").await;
+        assert_eq!(new_ids(&mut follower, &api).await, ["same-time"]);
+        assert_eq!(new_ids(&mut follower, &api).await, Vec::<String>::new());
+    }
+
+    #[tokio::test]
+    async fn more_than_a_page_and_a_crowd_at_one_time_are_shown_once() {
+        let log = Arc::new(Mutex::new(Log::default()));
+        let mut tasks = JoinSet::new();
+        let api = serve(&log, &mut tasks).await;
+        let (mut follower, _none) = Follower::start(&api, Filter::default(), 0).await.unwrap();
+        follower.settled_every = Duration::ZERO;
+        let mut shown = Vec::new();
+
+        for round in 0..6_i64 {
+            for n in 0..130_i64 {
+                let at = 10_000 + round * 1_000 + n / 50;
+                let mut log = log.lock().await;
+                log.records.insert((at, format!("{round}-{n:03}")), ());
+                log.settled_until = 9_000 + round * 1_000;
+            }
+            shown.extend(new_ids(&mut follower, &api).await);
+        }
+
+        let mut unique = shown.clone();
+        unique.sort();
+        unique.dedup();
+        assert_eq!((shown.len(), unique.len()), (780, 780));
+    }
 }

@@ -7,8 +7,9 @@ use http::Method;
 
 mod show;
 
-pub(crate) use show::{detail, summary};
+pub(crate) use show::lines_of;
 
+use self::show::{detail, summary};
 use crate::{
     api::{Api, Call},
     failure::{self, Ended, Failure},

@@ -2,22 +2,25 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 mod api;
 mod broker;
+mod completions;
 mod configs;
 mod dev;
 mod doctor;
 mod failure;
 mod following;
 mod input;
+mod listen;
 mod logs;
 mod migrate;
 mod moment;
 mod output;
 mod record;
 mod remote;
+mod replay;
 mod retry;
 mod secrets;
 mod send;
@@ -56,10 +59,14 @@ enum Command {
     Dev(dev::Arguments),
     /// Send events, over HTTP or NATS
     Send(send::Arguments),
+    /// Receive webhooks on this machine: verify, show, fail, forward
+    Listen(listen::Arguments),
     /// Show the log of attempts, or follow it
     Logs(logs::Arguments),
     /// Attempt again what failed
     Retry(retry::Arguments),
+    /// Send events of the past once more
+    Replay(replay::Arguments),
     /// Show webhook configs, apply a file of them, export them
     #[command(subcommand)]
     Configs(configs::Command),
@@ -68,13 +75,15 @@ enum Command {
     Tokens(tokens::Command),
     /// Verify a signature, and say which check fails
     Verify(verify::Arguments),
-    /// The streams, consumers and buckets on the broker
+    /// Show, make and compare the streams, consumers and buckets on the broker
     #[command(subcommand)]
     Topology(topology::Command),
     /// Bring the schema of the attempt store up to date
     Migrate(migrate::Arguments),
     /// Look at everything that Posthorn stands on, and say what to do
     Doctor(doctor::Arguments),
+    /// Write a script that completes commands in a shell
+    Completions(completions::Arguments),
     /// Keep the secrets at rest
     #[command(subcommand)]
     Secrets(secrets::Command),
@@ -93,14 +102,17 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Dev(arguments) => dev::main(arguments),
         Command::Send(arguments) => send::main(&arguments),
+        Command::Listen(arguments) => listen::main(&arguments),
         Command::Logs(arguments) => logs::main(&arguments),
         Command::Retry(arguments) => retry::main(&arguments),
+        Command::Replay(arguments) => replay::main(&arguments),
         Command::Configs(command) => configs::main(&command),
         Command::Tokens(command) => tokens::main(&command),
         Command::Verify(arguments) => verify::main(&arguments),
         Command::Topology(command) => topology::main(&command),
         Command::Migrate(arguments) => migrate::main(&arguments),
         Command::Doctor(arguments) => doctor::main(&arguments),
+        Command::Completions(arguments) => completions::main(&arguments, &mut Cli::command()),
         Command::Secrets(command) => secrets::main(command),
     }
 }

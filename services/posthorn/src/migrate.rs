@@ -21,8 +21,8 @@ const NO_URL: &str = "POSTHORN_STORE_URL: must be set";
 /// The arguments of `posthorn migrate`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The store is the one of POSTHORN_STORE_URL (or the file that POSTHORN_STORE_URL_FILE names), as for the services.
-They migrate it themselves when they start; several may do so at once, and older ones go on with a newer schema.
+The store is the one of POSTHORN_STORE_URL (or the file that POSTHORN_STORE_URL_FILE names), as for the \
+services. They migrate it themselves when they start; several may do so at once, and older ones go on with a newer schema.
 
 Examples:
   POSTHORN_STORE_URL=postgres://… posthorn migrate --wait 2m

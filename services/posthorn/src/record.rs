@@ -30,6 +30,9 @@ pub(crate) struct Record {
     pub(crate) http_method: String,
     pub(crate) request_headers: BTreeMap<String, String>,
     pub(crate) request_body: Option<Box<RawValue>>,
+    pub(crate) request_body_encoding: Option<String>,
+    #[serde(default)]
+    pub(crate) request_body_expired: bool,
     pub(crate) response_status: Option<u16>,
     pub(crate) response_headers: Option<BTreeMap<String, String>>,
     pub(crate) response_body: Option<String>,
@@ -96,6 +99,14 @@ pub(crate) struct Filter {
 }
 
 impl Filter {
+    /// Returns the filter that lets everything of a webhook config through, or everything.
+    pub(crate) fn of_config(config: Option<String>) -> Self {
+        Self {
+            config,
+            ..Self::default()
+        }
+    }
+
     /// Returns a request for records in an order, without a bound towards the past.
     pub(crate) fn call(&self, sort: &str, limit: u32) -> Call {
         let success = match (self.failed, self.succeeded) {

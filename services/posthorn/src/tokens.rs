@@ -29,6 +29,10 @@ pub(crate) enum Command {
 
 /// The arguments of `posthorn tokens list`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  posthorn tokens list
+  posthorn tokens list --organisation acme --json | jq -r .name")]
 pub(crate) struct List {
     /// Write each token as a line of JSON
     #[arg(long)]
@@ -64,6 +68,9 @@ pub(crate) struct Create {
 
 /// The arguments of `posthorn tokens revoke`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  posthorn tokens revoke tok_01J…")]
 pub(crate) struct Revoke {
     /// Ids of tokens, as list shows them
     #[arg(value_name = "TOKEN_ID", required = true)]

@@ -40,8 +40,8 @@ pub(crate) enum Command {
 /// The arguments of each of them.
 #[derive(Debug, Clone, Copy, Args)]
 #[command(after_help = "\
-The broker and the names are those of the services: POSTHORN_NATS_URL, POSTHORN_NATS_CREDS, POSTHORN_NATS_TLS_CA,
-POSTHORN_PREFIX, POSTHORN_REPLICAS, POSTHORN_EVENTS_MAX_BYTES, POSTHORN_ATTEMPTS_MAX_BYTES.
+The broker and the names are those of the services: POSTHORN_NATS_URL, POSTHORN_NATS_CREDS, \
+POSTHORN_NATS_TLS_CA, POSTHORN_PREFIX, POSTHORN_REPLICAS, POSTHORN_EVENTS_MAX_BYTES, POSTHORN_ATTEMPTS_MAX_BYTES.
 
 Examples:
   POSTHORN_NATS_URL=nats://nats:4222 posthorn topology apply

@@ -29,8 +29,8 @@ const NO_SECRET: &str = "no secret is given: set POSTHORN_SIGNING_SECRET or POST
 Examples:
   export POSTHORN_SIGNING_SECRET=whsec_…
   posthorn verify --id evt-1 --timestamp 1773483705 --signature 'v1,K5oZ…' body.json
-  curl -s … | posthorn verify --id evt-1 --timestamp 1773483705 --signature 'v1,K5oZ…' --at 2026-03-14T10:21:45Z -
-  posthorn verify --public-key whpk_… --id evt-1 --timestamp 1773483705 --signature 'v1a,…' body.json
+  posthorn verify --at 2h --id evt-1 --timestamp 1773483705 --signature 'v1,K5oZ…' < body.json
+  posthorn verify --public-key whpk_… --id evt-1 --timestamp 1773483705 --signature 'v1a,…' b.json
   posthorn verify --scheme hmac-hex --signature sha256=… body.json
 
 The body must be the bytes that were received. Exits with 1 when a check fails, and says which one.")]
@@ -42,10 +42,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "SCHEME", default_value = "standard")]
     scheme: SchemeName,
     /// Value of the header webhook-id
-    #[arg(long, required_if_eq("scheme", "standard"))]
+    #[arg(long)]
     id: Option<String>,
     /// Value of the header webhook-timestamp
-    #[arg(long, value_name = "SECONDS", required_if_eq("scheme", "standard"))]
+    #[arg(long, value_name = "SECONDS")]
     timestamp: Option<String>,
     /// Value of the header with the signature
     #[arg(long)]
@@ -73,7 +73,7 @@ enum SchemeName {
     Standard,
     /// The body's HMAC in hexadecimal
     HmacHex,
-    /// A token as `QStash` sends it
+    #[value(help = "A token as QStash sends it")]
     Jwt,
 }
 

@@ -151,7 +151,7 @@ async fn the_doctor_says_what_is_wrong_and_what_to_do() {
     assert_eq!(verdicts(&well, "dead letters"), "ok");
     let dead = dead.succeeded();
     assert!(
-        dead.contains("warning  dead letters: 1 jobs were given up"),
+        dead.contains("warning  dead letters: jobs that were given up: 1"),
         "{dead}"
     );
     assert!(dead.contains("posthorn retry --dead-letters"), "{dead}");

@@ -35,9 +35,9 @@ Examples:
   posthorn configs apply -f webhooks.yaml --dry-run   # exits with 1 if anything is different
   posthorn configs apply -f webhooks.yaml --prune --yes
 
-Fields that the file leaves out stay as they are, and so do masked values (***). Secrets that it gives are sent; as the
-API shows none, they are no difference. A webhook config that somebody changes meanwhile is not overwritten. Applying a
-file once more completes what a failure left undone.")]
+Fields that the file leaves out stay as they are, and so do masked values (***). Secrets that it gives are \
+sent; as the API shows none, they are no difference. A webhook config that somebody changes meanwhile is not \
+overwritten. Applying a file once more completes what a failure left undone.")]
 pub(crate) struct Arguments {
     /// YAML or JSON with a list of webhook configs; - is standard input
     #[arg(short, long, value_name = "FILE")]

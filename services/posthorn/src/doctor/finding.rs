@@ -83,8 +83,8 @@ pub(super) fn size(bytes: u64) -> String {
     let unit = UNITS.into_iter().find(|(_, unit)| bytes >= *unit);
     match unit {
         Some((name, unit)) => {
-            let tenths = bytes.saturating_mul(10) / unit;
-            format!("{}.{} {name}", tenths / 10, tenths % 10)
+            let tenths = bytes % unit * 10 / unit;
+            format!("{}.{tenths} {name}", bytes / unit)
         }
         None => format!("{bytes} bytes"),
     }

@@ -84,13 +84,13 @@ fn left_over(stream: Stream, messages: u64) -> Option<Finding> {
         Stream::Dead => Some(if messages == 0 {
             Finding::good("dead letters", "there are none")
         } else {
-            Finding::warning("dead letters", format!("{messages} jobs were given up"))
+            Finding::warning("dead letters", format!("jobs that were given up: {messages}"))
                 .todo("look at why (posthorn logs --failed), then posthorn retry --dead-letters --config …")
         }),
         Stream::Rejected => Some(if messages == 0 {
             Finding::good("rejected", "there is nothing")
         } else {
-            let says = format!("{messages} messages were no events, in the last seven days");
+            let says = format!("messages of the last seven days that were no events: {messages}");
             Finding::warning("rejected", says)
                 .todo("read the stream REJECTED (nats stream view): each says why, and which producer is wrong")
         }),

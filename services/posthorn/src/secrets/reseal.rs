@@ -19,6 +19,10 @@ const CONNECTION: &str = "secrets";
 
 /// The arguments of `posthorn secrets reseal`.
 #[derive(Debug, Clone, Copy, Args)]
+#[command(after_help = "\
+Examples:
+  POSTHORN_SECRETS_KEY=new,old posthorn secrets reseal
+  POSTHORN_SECRETS_KEY=new,old posthorn secrets reseal --check && echo the old key may go")]
 pub(crate) struct Arguments {
     /// Change nothing; exit with 1 as long as anything needs another key than the first
     #[arg(long)]
