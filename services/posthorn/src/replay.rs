@@ -22,7 +22,9 @@ use crate::{
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How long to wait after the API did not answer.
 const PAUSE: Duration = Duration::from_secs(2);
-const BAR: &str = "{spinner} {msg} [{bar:30}] {pos}/{len} {eta}";
+/// The progress before it is known how many events there are, and then.
+const WAITING: &str = "{spinner} {msg}";
+const RUNNING: &str = "{spinner} {msg} [{bar:30}] {pos}/{len} {eta}";
 
 /// The arguments of `posthorn replay`.
 #[derive(Debug, Args)]
@@ -153,7 +155,6 @@ async fn start(api: &Api, config: &str, arguments: &Arguments) -> Result<Value, 
 
 async fn watch(api: &Api, id: &str, as_json: bool) -> Ended {
     let bar = ProgressBar::new(0);
-    bar.set_style(ProgressStyle::with_template(BAR).map_err(failed("draw the progress"))?);
     bar.enable_steady_tick(Duration::from_millis(200));
     let call = Call::admin(Method::GET, &["webhooks", "replays", id]);
     loop {
@@ -169,7 +170,11 @@ async fn watch(api: &Api, id: &str, as_json: bool) -> Ended {
         let replay = read(&document)?;
         let looked_at = replay.done.saturating_add(replay.skipped);
         // The total is counted up to a bound, and once.
-        bar.set_length(replay.total.max(looked_at));
+        let length = replay.total.max(looked_at);
+        let template = if length == 0 { WAITING } else { RUNNING };
+        let style = ProgressStyle::with_template(template);
+        bar.set_style(style.map_err(failed("draw the progress"))?);
+        bar.set_length(length);
         bar.set_position(looked_at);
         bar.set_message(plain(&replay.state));
         if is_finished(&replay.state) {

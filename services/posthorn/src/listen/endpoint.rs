@@ -24,6 +24,11 @@ const LABEL: &str = "posthorn-listen";
 const NAME_MAX_CHARS: usize = 100;
 /// How long removing may take: somebody has pressed Ctrl-C.
 const REMOVE_BOUND: Duration = Duration::from_secs(10);
+/// How often what was answered as unavailable is asked again, and after how long.
+const TRIES: u32 = 5;
+const PAUSE: Duration = Duration::from_secs(1);
+const MAYBE_LEFT: &str =
+    "what was registered, if anything, is removed by the next posthorn listen of the same name";
 
 /// What is to be registered.
 #[derive(Debug)]
@@ -99,7 +104,8 @@ pub(super) async fn register(api: &Api, wanted: &Wanted<'_>) -> Result<Registere
         "metadata": {LABEL: wanted.name},
     }]);
     let call = Call::admin(Method::PUT, &["webhooks", "configs"]).json(&config);
-    let made: Vec<Made> = api.read(&call).await?;
+    let made = patiently(async || api.read::<Vec<Made>>(&call).await).await;
+    let made = made.inspect_err(|_failure| output::note(MAYBE_LEFT))?;
     let made = made.into_iter().next();
     let Made { id } = made.ok_or_else(|| Failure::Failed("nothing was registered".to_owned()))?;
     output::note(format_args!(
@@ -108,6 +114,19 @@ pub(super) async fn register(api: &Api, wanted: &Wanted<'_>) -> Result<Registere
         wanted.url
     ));
     Ok(Registered { id, key })
+}
+
+/// Asks again what is answered as unavailable: what was saved and is not in force everywhere is, too, and the same
+/// request completes it.
+async fn patiently<T>(ask: impl AsyncFn() -> Result<T, Failure>) -> Result<T, Failure> {
+    let mut tries = 0;
+    loop {
+        match ask().await {
+            Err(Failure::Unavailable(_)) if tries < TRIES => tries += 1,
+            answer => return answer,
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
 }
 
 impl Registered {
@@ -148,9 +167,9 @@ impl Registered {
 
 async fn remove(api: &Api, id: &str) -> Ended {
     let call = Call::admin(Method::DELETE, &["webhooks", "configs", id]);
-    match api.ask(&call).await {
+    match patiently(async || api.ask(&call).await).await {
         Ok(_gone) => Ok(()),
-        // Somebody else removed it.
+        // Somebody else removed it, or we did, and it was not in force at once.
         Err(Failure::Failed(why)) if why.contains("(NOT_FOUND,") => Ok(()),
         Err(failure) => Err(failure),
     }
