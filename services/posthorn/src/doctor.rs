@@ -30,12 +30,13 @@ const CONNECTION: &str = "doctor";
 #[derive(Debug, Clone, Copy, Args)]
 #[command(after_help = "\
 It is given the environment of a service: the broker of POSTHORN_NATS_URL, and the store of \
-POSTHORN_STORE_URL if that is set. It changes nothing. Exits with 1 when something fails; warnings do not.
+POSTHORN_STORE_URL if that is set. Where services have users of their own on the broker, it needs one that may \
+ask for everything, such as setup in deploy/nats-accounts.conf. It changes nothing. Exits with 1 when something fails; warnings do not.
 
 Examples:
   posthorn doctor
   posthorn doctor --json | jq -r 'select(.verdict != \"ok\") | .todo'
-  kubectl exec deploy/release-posthorn-admin -- posthorn doctor")]
+  kubectl exec deploy/release-posthorn-log-writer -- posthorn doctor")]
 pub(crate) struct Arguments {
     /// Write each finding as a line of JSON
     #[arg(long)]
@@ -85,13 +86,15 @@ async fn look_at_broker(
             findings.push(streams::topology(&survey));
             findings.extend(streams::stored(&survey));
             findings.extend(streams::consumers(&survey));
+            if streams::has_health(&survey) {
+                findings.extend(endpoints::health(broker).await);
+            }
         }
         Err(error) => findings.push(Finding::failure("topology", error.to_string()).todo(
-            "see that the broker's account may use JetStream, and look into the broker's log",
+            "run this as a user that may ask for everything, and look into the broker's log",
         )),
     }
     findings.push(server::clock(broker).await);
-    findings.extend(endpoints::health(broker).await);
 }
 
 fn unreachable(failure: &Failure) -> Finding {

@@ -18,9 +18,7 @@ pub(super) async fn health(broker: &Broker) -> Vec<Finding> {
         Ok(all) => all,
         Err(error) => {
             let says = format!("their health can't be read: {error}");
-            return vec![
-                Finding::warning("endpoints", says).todo("run posthorn topology apply first"),
-            ];
+            return vec![Finding::warning("endpoints", says).todo("look into the broker's log")];
         }
     };
     let now = Timestamp::from_millis(lifecycle::clock::now_ms());

@@ -59,7 +59,7 @@ pub(super) async fn account(broker: &Broker) -> Vec<Finding> {
         ],
         Err(error) => vec![
             Finding::failure("JetStream", error)
-                .todo("enable JetStream on the server (a jetstream block) and for the account"),
+                .todo("enable JetStream on the server (a jetstream block) and for the account, and run this as a user that may ask for everything"),
         ],
     }
 }
@@ -100,7 +100,7 @@ pub(super) async fn clock(broker: &Broker) -> Finding {
             "clock",
             format!("the broker does not tell the time: {error}"),
         )
-        .todo("run posthorn topology apply first"),
+        .todo("run posthorn topology apply, and look into the broker's log"),
     }
 }
 

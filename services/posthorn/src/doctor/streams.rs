@@ -1,8 +1,8 @@
 //! The streams and consumers: whether they are as they should be, how full, and who reads them.
 
 use jetstream::{
-    subject::{Durable, Stream},
-    topology::survey::{Kind, State, Survey},
+    subject::{Bucket, Durable, Stream},
+    topology::survey::{Kind, Object, State, Survey},
 };
 
 use super::finding::{Finding, Verdict, fill, size};
@@ -30,6 +30,13 @@ pub(super) fn topology(survey: &Survey) -> Finding {
             )
         }
     }
+}
+
+/// Returns whether there is anything to read of the endpoints' health: one would wait for a bucket that is missing.
+pub(super) fn has_health(survey: &Survey) -> bool {
+    let health = |object: &&Object| object.kind == Kind::Bucket(Bucket::Health);
+    let found = survey.objects.iter().find(health);
+    found.is_some_and(|object| object.state.is_some())
 }
 
 /// Judges what is in the streams.
