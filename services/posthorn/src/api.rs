@@ -20,6 +20,8 @@ use crate::{
 
 /// How long an answer may take.
 const BOUND: Duration = Duration::from_secs(60);
+/// How often a request is repeated that was refused because there were too many.
+const WAITS_MAX: u32 = 5;
 /// Under which the Admin API is.
 const ADMIN: [&str; 3] = ["api", "v2", "admin"];
 const USER_AGENT: &str = concat!("posthorn-cli/", env!("CARGO_PKG_VERSION"));
@@ -129,24 +131,34 @@ impl Api {
         &self.transport
     }
 
-    /// Asks, and returns the answer if it is a good one.
+    /// Asks, and returns the answer if it is a good one. Who asks too often is told to wait, and does so a few times.
     ///
     /// # Errors
     /// [`Failure::Unavailable`] when no answer comes or the API asks us to come back later;
     /// [`Failure::Failed`] with the API's own words when it refuses.
     pub(crate) async fn ask(&self, call: &Call) -> Result<Answer, Failure> {
+        let mut waits = 0;
+        loop {
+            let answer = self.ask_once(call).await?;
+            if answer.status.is_success() {
+                return Ok(answer);
+            }
+            match problem::wait(&answer) {
+                Some(wait) if waits < WAITS_MAX => tokio::time::sleep(wait).await,
+                Some(_) | None => return Err(problem::failure(&answer, &self.base)),
+            }
+            waits += 1;
+        }
+    }
+
+    async fn ask_once(&self, call: &Call) -> Result<Answer, Failure> {
         let request = self.request(call)?;
-        let answer = self.transport.send(request, BOUND).await.map_err(|error| {
+        self.transport.send(request, BOUND).await.map_err(|error| {
             Failure::Unavailable(format!(
                 "{} does not answer: {}; is Posthorn there? Its address is given by --url or POSTHORN_URL",
                 self.base, error.0
             ))
-        })?;
-        if answer.status.is_success() {
-            Ok(answer)
-        } else {
-            Err(problem::failure(&answer, &self.base))
-        }
+        })
     }
 
     /// Asks, and reads the answer.
@@ -218,7 +230,48 @@ impl Api {
 mod tests {
     use http::Method;
 
-    use super::{Api, Call};
+    use std::sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    };
+
+    use axum::{Router, routing::get};
+    use http::StatusCode;
+    use tokio::{net::TcpListener, task::JoinSet};
+
+    use super::{Api, Call, WAITS_MAX};
+    use crate::failure::Failure;
+
+    /// Refuses so many requests because there are too many, and answers those after them.
+    async fn busy(refusals: u32, tasks: &mut JoinSet<()>) -> Api {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let asked = Arc::new(AtomicU32::new(0));
+        let answer = async move || match asked.fetch_add(1, Ordering::Relaxed) {
+            earlier if earlier < refusals => {
+                (StatusCode::TOO_MANY_REQUESTS, [("retry-after", "0")], "")
+            }
+            _ => (StatusCode::OK, [("x-total-count", "0")], "[]"),
+        };
+        let router = Router::new().route("/api/v2/admin/tokens", get(answer));
+        tasks.spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Api::for_tests(&base)
+    }
+
+    #[tokio::test]
+    async fn who_asks_too_often_waits_a_few_times() {
+        let mut tasks = JoinSet::new();
+        let call = Call::admin(Method::GET, &["tokens"]);
+
+        let patient = busy(WAITS_MAX, &mut tasks).await.ask(&call).await;
+        let refused = busy(WAITS_MAX + 1, &mut tasks).await.ask(&call).await;
+
+        assert_eq!(patient.unwrap().body, "[]");
+        assert!(
+            matches!(refused, Err(Failure::Unavailable(_))),
+            "{refused:?}"
+        );
+    }
 
     #[test]
     fn what_is_asked_is_escaped_and_keeps_the_path_in_front() {

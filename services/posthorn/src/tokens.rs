@@ -161,7 +161,8 @@ async fn create(arguments: &Create) -> Ended {
     let token: Token = read(made)?;
     output::note(format_args!(
         "{} ({}) is made; its text is never shown again",
-        token.id, token.role
+        output::plain(&token.id),
+        output::plain(&token.role)
     ));
     output::line(token.token)
 }

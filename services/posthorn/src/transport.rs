@@ -4,7 +4,7 @@ use std::{error::Error, time::Duration};
 
 use anyhow::Context as _;
 use bytes::Bytes;
-use http::{Request, StatusCode};
+use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
@@ -26,6 +26,7 @@ pub(crate) struct Transport(legacy::Client<HttpsConnector<HttpConnector>, Full<B
 #[derive(Debug, Clone)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
 }
 
@@ -87,6 +88,7 @@ impl Transport {
                 .map_err(|error| NoAnswer(format!("the answer breaks off: {error}")))?;
             Ok(Answer {
                 status: parts.status,
+                headers: parts.headers,
                 body: body.to_bytes(),
             })
         };

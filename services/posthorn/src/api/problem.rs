@@ -1,11 +1,15 @@
 //! What is said when the API refuses: its own words, and what to do.
 
-use http::StatusCode;
+use std::time::Duration;
+
+use http::{StatusCode, header};
 use serde::Deserialize;
 use url::Url;
 
 use crate::{failure::Failure, output::plain, transport::Answer};
 
+/// The longest wait that is not worth a word.
+const WAIT_MAX: Duration = Duration::from_secs(10);
 /// How much is shown of an answer that is not the API's.
 const SHOWN_CHARS: usize = 200;
 
@@ -20,6 +24,16 @@ struct Problem {
 #[derive(Debug, Deserialize)]
 struct Data {
     path: String,
+}
+
+/// Returns how long the API wants us to wait before the same is asked again, which it has not looked at.
+pub(super) fn wait(answer: &Answer) -> Option<Duration> {
+    if answer.status != StatusCode::TOO_MANY_REQUESTS {
+        return None;
+    }
+    let asked = answer.headers.get(header::RETRY_AFTER)?.to_str().ok()?;
+    let wait = Duration::from_secs(asked.parse().ok()?);
+    (wait <= WAIT_MAX).then_some(wait)
 }
 
 /// Returns the failure that an answer with no good status is.
@@ -64,7 +78,7 @@ fn advice(status: StatusCode, said: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use http::StatusCode;
+    use http::{HeaderMap, StatusCode};
 
     use super::failure;
     use crate::{failure::Failure, transport::Answer};
@@ -72,6 +86,7 @@ mod tests {
     fn said(status: StatusCode, body: &'static str) -> Failure {
         let answer = Answer {
             status,
+            headers: HeaderMap::new(),
             body: body.into(),
         };
         failure(&answer, &"http://a/".parse().unwrap())

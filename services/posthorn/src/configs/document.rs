@@ -103,6 +103,17 @@ mod tests {
         }
     }
 
+    /// A small file that would be ten thousand million texts.
+    fn bomb() -> String {
+        let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+        for level in 1..10 {
+            let before = format!("*a{}", level - 1);
+            let items = vec![before; 10].join(", ");
+            text.push_str(&format!("a{level}: &a{level} [{items}]\n"));
+        }
+        text
+    }
+
     #[test]
     fn another_form_is_refused_with_what_is_wrong() {
         for (file, words) in [
@@ -113,6 +124,7 @@ mod tests {
             ("- url: a\n  url: b", "no YAML"),
             ("[", "no JSON"),
             ("a: &x [*x]", "no YAML"),
+            (&bomb(), "no YAML"),
         ] {
             let failure = format!("{:?}", read(file.as_bytes()).unwrap_err());
             assert!(failure.contains(words), "{file}: {failure}");
