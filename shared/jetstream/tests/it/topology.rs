@@ -1,6 +1,6 @@
 use jetstream::{
     subject::{Bucket, Durable, Stream},
-    topology::Report,
+    topology::{Limits, Report, survey::survey},
 };
 use test_support::NatsServer;
 
@@ -29,6 +29,29 @@ async fn everything_is_made_once() {
     let expected = Stream::ALL.len() + Bucket::ALL.len() + Durable::ALL.len();
     assert_eq!(first.created.len(), expected);
     assert_eq!(second, Report::default());
+}
+
+#[tokio::test]
+async fn looking_at_it_makes_nothing_and_tells_the_same() {
+    let server = NatsServer::start();
+    let broker = connect(&server).await;
+    let limits = Limits::default();
+
+    let before = survey(&broker, &limits).await.unwrap();
+    let made = ensured(&broker).await.created;
+    let after = survey(&broker, &limits).await.unwrap();
+    let other = Limits {
+        events_max_bytes: Some(1 << 30),
+        ..limits
+    };
+    let differs = survey(&broker, &other).await.unwrap();
+
+    let missing: Vec<&str> = before.missing().collect();
+    assert_eq!(missing, made);
+    assert_eq!(after.missing().count(), 0);
+    assert_eq!(after.drift, []);
+    assert_eq!(differs.drift.len(), 1);
+    assert_eq!(differs.drift[0].object, "posthorn_EVENTS");
 }
 
 #[tokio::test]
