@@ -1,10 +1,16 @@
 //! The broker's users, as `deploy/` has them, and who makes the streams before the services start.
 
-use std::{collections::BTreeSet, fmt::Write as _};
+use std::{collections::BTreeSet, fmt::Write as _, path::Path};
 
-use jetstream::{Broker, Options, topology};
+use crate::CommandLine;
 
 const ACCOUNTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/nats-accounts.conf");
+/// The settings that streams are made by.
+const TOPOLOGY: &[&str] = &[
+    "POSTHORN_REPLICAS",
+    "POSTHORN_EVENTS_MAX_BYTES",
+    "POSTHORN_ATTEMPTS_MAX_BYTES",
+];
 
 /// Returns the names of the variables that hold the users' passwords.
 ///
@@ -31,24 +37,13 @@ pub(crate) fn with_password(password: &str) -> String {
     text + &accounts
 }
 
-pub(crate) async fn make_topology(url: &str, variables: &[(&'static str, String)]) {
-    let value = |name| {
-        let found = variables.iter().find(|(variable, _)| *variable == name);
-        found.map(|(_, value)| value.as_str())
-    };
-    let options = Options {
-        url: url.to_owned(),
-        credentials: None,
-        tls_ca: None,
-        prefix: "posthorn".to_owned(),
-        replicas: value("POSTHORN_REPLICAS").map_or(1, |n| n.parse().expect("a number")),
-    };
-    let limits = topology::Limits {
-        attempts_max_bytes: value("POSTHORN_ATTEMPTS_MAX_BYTES").map(|_| 16 * 1024 * 1024),
-        ..topology::Limits::default()
-    };
-    let broker = Broker::connect(&options, "setup").await.expect("connect");
-    topology::ensure(&broker, &limits)
-        .await
-        .expect("make the topology");
+/// Makes streams, consumers and buckets, which the services' users may not.
+pub(crate) async fn make_topology(folder: &Path, url: &str, variables: &[(&'static str, String)]) {
+    let shell = CommandLine::new(folder).env("POSTHORN_NATS_URL", url);
+    let shell = variables
+        .iter()
+        .filter(|(name, _)| TOPOLOGY.contains(name))
+        .fold(shell, |shell, (name, value)| shell.env(name, value));
+    let made = shell.run(&["topology", "apply"]).await;
+    assert_eq!(made.code, Some(0), "{}", made.errors);
 }

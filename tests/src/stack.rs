@@ -177,7 +177,7 @@ impl Stack {
             .iter()
             .map(|(name, value)| (*name, (*value).to_owned()))
             .collect();
-        accounts::make_topology(&broker.url(), &variables).await;
+        accounts::make_topology(directory.path(), &broker.url(), &variables).await;
         let services = Service::ALL.map(|service| {
             let launch = launch(service, &settings, &variables, directory.path());
             (service, launch.spawn())
