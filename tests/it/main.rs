@@ -27,6 +27,7 @@ mod malformed;
 mod manual;
 mod openapi;
 mod outcomes;
+mod panel;
 mod pausing;
 mod permissions;
 mod refuses_bad_config;

@@ -303,6 +303,12 @@ impl Stack {
         self.expects_refusals = true;
     }
 
+    /// Returns the operator token.
+    #[must_use]
+    pub fn operator_token(&self) -> &str {
+        &self.settings.operator_token
+    }
+
     /// Returns a client of the Admin API with the operator token.
     #[must_use]
     pub fn operator(&self) -> HttpClient {

@@ -25,6 +25,7 @@ use http_api::{auth::Caller, problem::Problem};
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
+pub(crate) use self::log::unreadable;
 use crate::{Admin, metrics::Instruments};
 
 /// The most bytes of a request's body.
@@ -69,6 +70,10 @@ fn counted(
     (schemas, paths, route.route_layer(counting))
 }
 
+/// Marks a request that a page makes in process: the page itself has been counted against the limits.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OfPage;
+
 impl Admin {
     /// Finds out who is calling and makes sure that they may, and not too often.
     fn admit(
@@ -78,8 +83,10 @@ impl Admin {
         operation: &'static str,
     ) -> Result<Caller, Problem> {
         let caller = self.guard.authenticate(parts, operation)?;
-        let own = caller.own_organisation();
-        self.guard.spend(&caller, own, (1, "requests"), operation)?;
+        if parts.extensions.get::<OfPage>().is_none() {
+            let own = caller.own_organisation();
+            self.guard.spend(&caller, own, (1, "requests"), operation)?;
+        }
         caller.require(permission, operation)?;
         Ok(caller)
     }
@@ -99,7 +106,7 @@ impl Admin {
     /// Returns the organisation that a request is about. One whose last token is gone exists as long
     /// as it has configs or event types, so that an operator can see them off: whoever gets its name next
     /// would find them.
-    fn organisation(
+    pub(crate) fn organisation(
         &self,
         caller: &Caller,
         named: Option<&str>,

@@ -7,6 +7,8 @@ use domain::destination::Policy;
 use http_api::rate_limit::Rates;
 use jetstream::sealing::Keyring;
 
+use crate::panel::TraceLink;
+
 /// The fewest bytes of the operator's token: shorter ones can be guessed.
 const OPERATOR_TOKEN_MIN_BYTES: usize = 16;
 
@@ -24,12 +26,20 @@ pub struct Settings {
     pub resolves_names: bool,
     /// How many requests a second are answered.
     pub rates: Rates,
+    /// Where the panel's trace ids lead.
+    pub trace_link: Option<TraceLink>,
 }
 
 /// Reads how many requests a second are answered: the limits of [`Settings`], which `posthorn dev` has too.
 #[must_use]
 pub fn rates(reader: &mut Reader<'_>) -> Rates {
     Rates::read(reader, "API", (100, 200))
+}
+
+/// Reads where trace ids lead: one of the [`Settings`], which `posthorn dev` has too.
+#[must_use]
+pub fn trace_link(reader: &mut Reader<'_>) -> Option<TraceLink> {
+    reader.optional("TRACE_URL", |text| text.parse())
 }
 
 /// Everything that the process is configured with.
@@ -62,6 +72,7 @@ impl Config {
             .unwrap_or_default();
         let dns_servers = reader.or_default("DNS_SERVERS", Vec::new(), parse::dns_servers);
         let rates = rates(&mut reader);
+        let trace_link = trace_link(&mut reader);
         reader.finish(|| {
             let destinations = Policy {
                 allow_http,
@@ -74,6 +85,7 @@ impl Config {
                 destinations: Arc::new(destinations),
                 resolves_names: dns_servers.is_empty(),
                 rates,
+                trace_link,
             };
             Some(Self {
                 common,

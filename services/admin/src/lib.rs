@@ -1,4 +1,4 @@
-//! The Admin API: webhook configs, tokens, and the log of attempts.
+//! The Admin API: webhook configs, tokens, and the log of attempts; and the panel, its pages for people.
 //!
 //! What is saved is in force everywhere before it is answered: a config waits for every living
 //! fan-out and admin replica, a token for ingest and admin. Reading is done in memory, from watches
@@ -15,6 +15,7 @@ mod event_types;
 mod following;
 mod metrics;
 mod operator;
+mod panel;
 mod replaying;
 mod saving;
 mod secrets;
@@ -29,10 +30,13 @@ use http_api::{auth::Guard, host::Parts};
 use telemetry::Metrics;
 use utoipa::openapi::OpenApi;
 
-pub use crate::config::{Config, Settings, rates};
 use crate::{
     asking::Asking, erasing::Erasing, event_types::EventTypes, following::Following,
-    metrics::Instruments, replaying::Replaying, saving::Configs,
+    metrics::Instruments, panel::Panel, replaying::Replaying, saving::Configs,
+};
+pub use crate::{
+    config::{Config, Settings, rates, trace_link},
+    panel::TraceLink,
 };
 
 /// The name of the service in logs, heartbeats and metrics.
@@ -84,7 +88,12 @@ pub async fn start(
         erasing,
         asking,
     };
-    Ok(api::router(Arc::new(admin), &instruments).merge(docs::routes()?))
+    let admin = Arc::new(admin);
+    let api = api::router(Arc::clone(&admin), &instruments);
+    let draining = parts.shutdown.draining();
+    let panel = Panel::new(&admin, &api, draining, settings.trace_link.clone());
+    let pages = panel::routes(panel, &instruments);
+    Ok(api.merge(pages).merge(docs::routes()?))
 }
 
 /// Describes the service's operations, for the document that it serves.

@@ -28,7 +28,7 @@ Examples:
 
 The operator token is printed, and stands in the file operator-token of the data directory.")]
 pub(crate) struct Arguments {
-    /// Where the Admin API, ingest, /ready and /metrics are served
+    /// Where the panel, the Admin API, ingest, /ready and /metrics are served
     #[arg(long, default_value = "127.0.0.1:8700", value_name = "ADDRESS")]
     listen: SocketAddr,
     /// Where state is kept
@@ -88,6 +88,7 @@ async fn serve(mut config: DevConfig, arguments: Arguments) -> anyhow::Result<()
             destinations: Arc::clone(&config.destinations),
             resolves_names: config.egress.dns_servers.is_empty(),
             rates: config.api_rates,
+            trace_link: config.trace_link.clone(),
         };
         let admin = Box::pin(admin::start(&admin, store, &parts)).await?;
         let ingest = ingest::start(&config.ingest, &parts).await?;
@@ -114,6 +115,7 @@ async fn announce(readiness: lifecycle::Readiness, data: DataDir, ready: state::
     #[expect(clippy::print_stdout, reason = "this is what the command is asked for")]
     {
         println!("address         {}", ready.address);
+        println!("panel           {}/panel/", ready.address);
         println!("nats            {}", ready.nats_url);
         println!("operator token  {}", ready.operator_token);
     }

@@ -1,6 +1,6 @@
-//! Figures about one endpoint, from a bounded number of its records.
+//! Figures about one endpoint or a whole organisation, from a bounded number of records.
 //!
-//! **Invariant:** however many attempts an endpoint has had, no question here reads more than some ten thousands of
+//! **Invariant:** however many attempts there were, no question here reads more than some ten thousands of
 //! them. What was not read in full says so.
 
 use std::collections::{BTreeSet, HashSet};
@@ -60,30 +60,28 @@ pub(crate) struct SampleRow {
 }
 
 impl AttemptStore {
-    /// Returns figures about an endpoint's attempts in a window, without tests.
+    /// Returns figures about the attempts of an organisation, or of one endpoint of it, in a window, without
+    /// tests.
     ///
     /// If there are more than twenty thousand attempts the figures are estimates: the first hundred of each of
     /// twelve parts between two points stand for the part.
     ///
     /// # Errors
     /// [`ReadError`].
-    pub async fn figures(
+    pub async fn figures<'e>(
         &self,
         organisation: &OrganisationId,
-        endpoint: &EndpointId,
+        endpoint: impl Into<Option<&'e EndpointId>>,
         window: Window,
     ) -> Result<Figures, ReadError> {
+        let of = (organisation, endpoint.into());
         let engine = self.engine();
-        let whole = engine
-            .samples((organisation, endpoint), &[window], READ_ALL + 1)
-            .await?;
+        let whole = engine.samples(of, &[window], READ_ALL + 1).await?;
         let slices = if whole.len() <= READ_ALL {
             vec![slice(window, &whole, READ_ALL)]
         } else {
             let parts = window.parts(PARTS_PER_POINT);
-            let rows = engine
-                .samples((organisation, endpoint), &parts, READ_OF_PART + 1)
-                .await?;
+            let rows = engine.samples(of, &parts, READ_OF_PART + 1).await?;
             slices(&parts, &rows)
         };
         Ok(Figures::of(window, &slices))
@@ -113,19 +111,20 @@ impl AttemptStore {
         })
     }
 
-    /// Counts the jobs of an endpoint that wait for an attempt, parked or between two.
+    /// Counts the jobs of an organisation, or of one endpoint of it, that wait for an attempt, parked or
+    /// between two.
     ///
     /// Looks at two thousand records of each kind at most that such jobs may begin with, the newest.
     ///
     /// # Errors
     /// [`ReadError`].
-    pub async fn waiting(
+    pub async fn waiting<'e>(
         &self,
         organisation: &OrganisationId,
-        endpoint: &EndpointId,
+        endpoint: impl Into<Option<&'e EndpointId>>,
     ) -> Result<Waiting, ReadError> {
         let filter = DeliveryFilter {
-            endpoint: Some(endpoint.clone()),
+            endpoint: endpoint.into().cloned(),
             state: Some(DeliveryState::Retrying),
             ..DeliveryFilter::all(organisation.clone())
         };
@@ -184,10 +183,10 @@ impl AttemptStore {
 }
 
 impl Engine {
-    /// Reads the first attempts of an endpoint in each part of a window.
+    /// Reads the first attempts of an organisation or an endpoint in each part of a window.
     async fn samples(
         &self,
-        of: (&OrganisationId, &EndpointId),
+        of: (&OrganisationId, Option<&EndpointId>),
         parts: &[Window],
         limit: usize,
     ) -> Result<Vec<SampleRow>, ReadError> {

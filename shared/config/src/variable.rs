@@ -46,6 +46,7 @@ pub(crate) const ALL: &[&str] = &[
     "STORE_URL_FILE",
     "TOKEN",
     "TOKEN_FILE",
+    "TRACE_URL",
     "URL",
 ];
 

@@ -180,7 +180,7 @@ fn optional_object<S: Serializer>(
 }
 
 /// Tells that the store does not answer; what it said is for the log alone.
-pub(super) fn unreadable(error: &ReadError, operation: &'static str) -> Problem {
+pub(crate) fn unreadable(error: &ReadError, operation: &'static str) -> Problem {
     if error.is_transient() {
         tracing::warn!(error = %error, operation, "the attempt store does not answer");
         Problem::unavailable(operation, "the log can't be read at the moment")

@@ -117,6 +117,7 @@ impl Installation {
             destinations: Arc::new(destinations),
             resolves_names: true,
             rates: Rates::default(),
+            trace_link: Some("https://traces.example/{traceId}".parse().unwrap()),
         };
         let starting = Box::pin(admin::start(&settings, store.clone(), &parts));
         let router = starting.await.unwrap();

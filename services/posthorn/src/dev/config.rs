@@ -17,6 +17,7 @@ pub(crate) struct DevConfig {
     pub(crate) log_writer: log_writer::Settings,
     pub(crate) ingest: ingest::Settings,
     pub(crate) api_rates: http_api::rate_limit::Rates,
+    pub(crate) trace_link: Option<admin::TraceLink>,
     pub(crate) destinations: Arc<Policy>,
     pub(crate) egress: delivery::Egress,
     /// The broker's binary, if it is not to be looked for.
@@ -38,6 +39,7 @@ impl DevConfig {
         let log_writer = log_writer::Settings::read(&mut reader);
         let ingest = ingest::Settings::read(&mut reader);
         let api_rates = admin::rates(&mut reader);
+        let trace_link = admin::trace_link(&mut reader);
         let allow_http = reader.or_default("ALLOW_HTTP", true, parse::boolean);
         let open = reader.optional("EGRESS_ALLOW", parse::egress_allow);
         let nats_server = reader.optional("NATS_SERVER", parse::file);
@@ -57,6 +59,7 @@ impl DevConfig {
                 log_writer,
                 ingest,
                 api_rates,
+                trace_link,
                 destinations: Arc::new(Policy {
                     allow_http,
                     networks,

@@ -1,4 +1,4 @@
-//! Reading attempts of an endpoint from SQLite for figures about it.
+//! Reading attempts of an endpoint or an organisation from SQLite for figures about it.
 
 use domain::{
     name::{EndpointId, OrganisationId},
@@ -12,7 +12,7 @@ use crate::{error::ReadError, statistics::SampleRow};
 impl SqliteStore {
     pub(crate) async fn samples(
         &self,
-        (organisation, endpoint): (&OrganisationId, &EndpointId),
+        (organisation, endpoint): (&OrganisationId, Option<&EndpointId>),
         parts: &[Window],
         limit: usize,
     ) -> Result<Vec<SampleRow>, ReadError> {
@@ -29,8 +29,10 @@ impl SqliteStore {
              (select s.rowid from attempts s where s.organisation_id = ",
         );
         query.push_bind(organisation.as_str());
-        query.push(" and s.endpoint_id = ");
-        query.push_bind(endpoint.as_str());
+        if let Some(endpoint) = endpoint {
+            query.push(" and s.endpoint_id = ");
+            query.push_bind(endpoint.as_str());
+        }
         query.push(format_args!(
             " and s.created_at >= part.low and s.created_at < part.high \
              order by s.created_at limit {limit})"
