@@ -126,6 +126,12 @@ openapi: ## Renew the description of the API that the Admin API serves
 help-texts: ## Renew the texts that each command's --help is compared with
 	POSTHORN_RENEW_HELP=1 $(CARGO) test $(LOCKED) --package posthorn --test help the_help_of
 
+.PHONY: screenshots
+screenshots: ## Take the README's pictures of the panel anew
+	@set -e; $(NATS); $(PANEL); export POSTHORN_NATS_SERVER POSTHORN_PANEL_PYTHON POSTHORN_CHROMIUM; \
+	$(CARGO) build $(LOCKED) --workspace --lib --bins --tests; \
+	POSTHORN_PANEL_SCREENSHOTS="$$PWD/docs/images" $(CARGO) test $(LOCKED) --package e2e --test it panel
+
 SEEDS ?= 5000
 .PHONY: simulate
 simulate: ## Run more seeds of the simulation: make simulate SEEDS=100000

@@ -34,10 +34,13 @@ async fn people_find_fix_and_retry_in_the_panel() {
 
     let python = variable("POSTHORN_PANEL_PYTHON");
     let chromium = variable("POSTHORN_CHROMIUM");
+    let screenshots = std::env::var_os("POSTHORN_PANEL_SCREENSHOTS");
+    let screenshots = screenshots.map(|folder| ["--screenshots".into(), folder]);
     let run = spawn_blocking(move || {
         let mut child = Command::new(python)
             .args(["-B", SCRIPT, "--chromium"])
             .arg(chromium)
+            .args(screenshots.into_iter().flatten())
             .stdin(Stdio::piped())
             .spawn()
             .unwrap();

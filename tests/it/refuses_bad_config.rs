@@ -96,6 +96,7 @@ fn wrong(launch: Launch) -> Launch {
         .env("POSTHORN_SHUTDOWN_GRACE_S", "soon")
         .env("POSTHORN_SECRETS_KEY", "too-short-to-be-a-key")
         .env("POSTHORN_API_RATE_PER_TOKEN", "many")
+        .env("POSTHORN_TRACE_URL", "https://traces.example/")
         .env("POSTHORN_INGEST_RATE_PER_ORGANISATION", "-1")
         .env("POSTHORN_NO_SUCH_SETTING", "1")
 }
@@ -113,7 +114,7 @@ fn named(service: Service) -> Vec<&'static str> {
         names.push("POSTHORN_SECRETS_KEY");
     }
     if service == Service::Admin {
-        names.push("POSTHORN_API_RATE_PER_TOKEN");
+        names.extend(["POSTHORN_API_RATE_PER_TOKEN", "POSTHORN_TRACE_URL"]);
     }
     if service == Service::Ingest {
         names.push("POSTHORN_INGEST_RATE_PER_ORGANISATION");

@@ -77,7 +77,8 @@ def is_used_by_keyboard(desk):
 def take_screenshots(desk, folder):
     """Writes the pictures of the README."""
     folder.mkdir(parents=True, exist_ok=True)
-    log = desk.api("admin", "/webhooks/logs?eventSubCategory=order.placed&success=true")["edges"][0]
+    own = f"webhookConfigId={desk.config}&eventSubCategory=order.placed&success=true"
+    log = desk.api("admin", f"/webhooks/logs?{own}")["edges"][0]
     wanted = [
         ("overview", "/", {}),
         ("webhook", f"/configs/{desk.config}", {}),

@@ -26,6 +26,7 @@ mod session;
 mod shown;
 mod test_send;
 mod tokens;
+mod trace_link;
 mod visit;
 
 use std::sync::Arc;
@@ -40,7 +41,7 @@ use axum::{
 use tokio_util::sync::CancellationToken;
 
 use self::live::Streams;
-pub use self::shown::TraceLink;
+pub use self::trace_link::TraceLink;
 use crate::{Admin, metrics::Instruments};
 
 /// Where the panel is.
@@ -120,7 +121,7 @@ fn of_organisation() -> Router<Arc<Panel>> {
         .route("/dead-letters/{id}/delete", post(dead_letters::delete))
         .route(
             "/dead-letters/all/{action}",
-            get(dead_letters::confirm).post(dead_letters::all),
+            get(dead_letters::all::confirm).post(dead_letters::all::apply),
         )
         .route("/replays", get(replays::page).post(replays::start))
         .route("/replays/{id}/cancel", post(replays::cancel))

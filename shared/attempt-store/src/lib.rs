@@ -47,5 +47,5 @@ pub use filter::{
 pub use page::{AttemptPage, PAGE_BODY_BYTES};
 pub use record::{ArchivedEvent, RECORD_ID_MAX_BYTES, StoredAttempt};
 pub use schema::Schema;
-pub use statistics::{LastTimes, Waiting};
+pub use statistics::{Failing, LastTimes, Waiting};
 pub use store::{AttemptStore, Options, Refusal, Refused, Written};

@@ -27,6 +27,8 @@ pub(crate) const READ_ALL: usize = 20_000;
 const PARTS_PER_POINT: u32 = 12;
 /// How many attempts of each part are read then.
 const READ_OF_PART: usize = 100;
+/// Of how many failures the endpoints that have most are looked for: the newest.
+const FAILURES_READ: u32 = 2_000;
 /// How many steps are taken to find jobs that wait.
 const WAITING_STEPS: usize = 4;
 
@@ -47,6 +49,22 @@ pub struct Waiting {
     pub jobs: u64,
     /// Whether these are all.
     pub is_exact: bool,
+}
+
+/// An endpoint that fails.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failing {
+    /// Which one; it may have been deleted since.
+    pub endpoint: EndpointId,
+    /// How many failures were counted.
+    pub failures: u64,
+}
+
+/// An endpoint and how many failures it has.
+#[derive(Debug, sqlx::FromRow)]
+pub(crate) struct FailingRow {
+    endpoint_id: String,
+    failures: i64,
 }
 
 /// One attempt, and of which part of a window it was read.
@@ -85,6 +103,25 @@ impl AttemptStore {
             slices(&parts, &rows)
         };
         Ok(Figures::of(window, &slices))
+    }
+
+    /// Returns the endpoints of an organisation that fail most since a time, those with most failures first, tests
+    /// left out. Only the newest two thousand failures are counted.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn failing(
+        &self,
+        organisation: &OrganisationId,
+        since: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Failing>, ReadError> {
+        let limits = (FAILURES_READ, limit);
+        let rows = match self.engine() {
+            Engine::Postgres(store) => store.failing(organisation, since, limits).await?,
+            Engine::Sqlite(store) => store.failing(organisation, since, limits).await?,
+        };
+        Ok(rows.into_iter().filter_map(FailingRow::read).collect())
     }
 
     /// Returns when an endpoint was last heard of.
@@ -221,6 +258,15 @@ fn slice<'r>(part: Window, rows: impl IntoIterator<Item = &'r SampleRow>, limit:
         part,
         samples: samples.map(SampleRow::sample).collect(),
         cut_at,
+    }
+}
+
+impl FailingRow {
+    fn read(self) -> Option<Failing> {
+        Some(Failing {
+            endpoint: self.endpoint_id.parse().ok()?,
+            failures: u64::try_from(self.failures).ok()?,
+        })
     }
 }
 

@@ -4,17 +4,22 @@ use std::fmt::Display;
 
 use askama::Template;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use http_api::problem::Problem;
 use serde::Deserialize;
 
 use super::{OPERATION, ROOT, answer, assets};
+
+/// Tells htmx to leave the page.
+const HX_REDIRECT: HeaderName = HeaderName::from_static("hx-redirect");
 
 /// Why a page can't be shown.
 #[derive(Debug)]
 pub(super) enum Failure {
     /// Nobody is signed in, or not any more.
     SignedOut,
+    /// As [`Failure::SignedOut`], found out by a part of a page that renews itself.
+    PartSignedOut,
     /// The API refuses, in its words.
     Refused {
         status: StatusCode,
@@ -82,7 +87,7 @@ impl Failure {
                 message,
                 ..
             } => Ok(message),
-            Self::SignedOut | Self::Refused { .. } => Err(self),
+            Self::SignedOut | Self::PartSignedOut | Self::Refused { .. } => Err(self),
         }
     }
 
@@ -133,6 +138,10 @@ impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let (status, message, retry_after) = match self {
             Self::SignedOut => return answer::see(&format!("{ROOT}sign-in")),
+            Self::PartSignedOut => {
+                let leave = [(HX_REDIRECT, format!("{ROOT}sign-in"))];
+                return (StatusCode::UNAUTHORIZED, answer::GUARDS, leave).into_response();
+            }
             Self::Refused {
                 status,
                 message,

@@ -16,8 +16,9 @@ use super::{
     answer,
     ask::segment,
     failure::Failure,
-    form::Form,
+    form::{Form, Pairs},
     frame::Frame,
+    logs,
     shown::{Record, pretty, span, time},
     visit::Visit,
 };
@@ -248,7 +249,10 @@ pub(super) async fn retry(
     let address = match (form.text("back"), form.text("query")) {
         ("log", _) => format!("/logs/{}?done=retried", segment(&id)),
         (_, "") => "/logs?done=retried".to_owned(),
-        (_, query) => format!("/logs?done=retried&{query}"),
+        (_, query) => {
+            let filter = logs::filter_of(&Pairs::parse(query.as_bytes()));
+            format!("/logs?done=retried&{filter}")
+        }
     };
     Ok(answer::see(&visit.address(&address)))
 }

@@ -10,9 +10,10 @@ use domain::{
     time::Timestamp,
     token::Permission,
 };
+use http::StatusCode;
 
 use super::{
-    OPERATION, answer,
+    OPERATION, answer, config,
     configs::{Row, rows},
     failure::Failure,
     frame::Frame,
@@ -25,9 +26,8 @@ use crate::{api::unreadable, now};
 const DAY: Duration = Duration::from_secs(86_400);
 /// How far back the rate of deliveries is looked at.
 const LATELY: Duration = Duration::from_secs(300);
-/// Of how many configs the worst are looked for: the first hundred.
-const LOOKED_AT: &str = "100";
-const WORST_MAX: usize = 5;
+/// How many of those that fail most are shown.
+const WORST_MAX: u32 = 5;
 
 #[derive(Template)]
 #[template(path = "overview.html")]
@@ -49,10 +49,10 @@ struct OverviewPage {
 /// Shows the overview.
 pub(super) async fn page(visit: Visit) -> Result<Response, Failure> {
     visit.require(Permission::ReadConfigs)?;
-    let ask = visit.ask("/webhooks/configs").with("limit", LOOKED_AT);
-    let configs: Vec<Config> = ask.get().await?.read()?;
-    let has_configs = !configs.is_empty();
+    let ask = visit.ask("/webhooks/configs").with("limit", "1");
+    let has_configs = ask.get().await?.total() > 0;
     let (figures, lately, waiting) = read(&visit).await?;
+    let worst = worst(&visit).await?;
     let share = share(&figures);
     let points: Vec<_> = figures
         .points
@@ -73,7 +73,7 @@ pub(super) async fn page(visit: Visit) -> Result<Response, Failure> {
         waiting: waiting.jobs,
         waiting_is_exact: waiting.is_exact,
         bars: Bars::of(&points),
-        worst: worst(rows(&visit, configs).await?),
+        worst: rows(&visit, worst).await?,
     })
 }
 
@@ -104,23 +104,34 @@ impl From<ReadError> for Unread {
 }
 
 fn window(length: Duration) -> Result<Window, Unread> {
-    let until = now();
-    let length = i64::try_from(length.as_millis()).unwrap_or(i64::MAX);
-    let from = Timestamp::from_millis(until.millis().saturating_sub(length));
-    Window::try_new(from, until).map_err(Unread::Window)
+    Window::try_new(before(length), now()).map_err(Unread::Window)
 }
 
-/// Returns those that fail most, the worst first.
-fn worst(mut rows: Vec<Row>) -> Vec<Row> {
-    let is_bad = |row: &Row| row.stats.failed > 0 || row.stats.breaker != "closed";
-    rows.retain(is_bad);
-    rows.sort_by(|left, right| {
-        let share = |row: &Row| row.stats.success_rate.unwrap_or(1.0);
-        let by_share = share(left).total_cmp(&share(right));
-        by_share.then(right.stats.failed.cmp(&left.stats.failed))
-    });
-    rows.truncate(WORST_MAX);
-    rows
+/// Returns the time that long ago.
+fn before(length: Duration) -> Timestamp {
+    let length = i64::try_from(length.as_millis()).unwrap_or(i64::MAX);
+    Timestamp::from_millis(now().millis().saturating_sub(length))
+}
+
+/// Returns the configs that fail most, the worst first. One that was deleted fails nobody any more.
+async fn worst(visit: &Visit) -> Result<Vec<Config>, Failure> {
+    let store = &visit.panel().admin.store;
+    let failing = store.failing(visit.organisation(), before(DAY), WORST_MAX);
+    let failing = failing
+        .await
+        .map_err(|error| Failure::of(unreadable(&error, OPERATION)))?;
+    let mut configs = Vec::with_capacity(failing.len());
+    for one in failing {
+        match config::read(visit, one.endpoint.as_str()).await {
+            Ok(config) => configs.push(config),
+            Err(Failure::Refused {
+                status: StatusCode::NOT_FOUND,
+                ..
+            }) => {}
+            Err(failure) => return Err(failure),
+        }
+    }
+    Ok(configs)
 }
 
 #[expect(

@@ -65,7 +65,7 @@ pub(super) async fn sign_in(
                 "This token is not known here: it is mistyped, has expired, or was revoked.";
             return sign_in_page(StatusCode::UNAUTHORIZED, Some(message));
         }
-        Err(failure @ Failure::Refused { .. }) => return Err(failure),
+        Err(failure @ (Failure::PartSignedOut | Failure::Refused { .. })) => return Err(failure),
     }
     let value = URL_SAFE_NO_PAD.encode(token);
     let mut response = answer::see(&format!("{ROOT}?signed=in"));
@@ -104,8 +104,17 @@ impl FromRequestParts<Arc<Panel>> for Signed {
         if parts.method != Method::GET {
             check_origin(parts)?;
         }
-        let credential = credential(&parts.headers).ok_or(Failure::SignedOut)?;
-        let caller = identify(panel, parts, &credential)?;
+        let found = credential(&parts.headers).ok_or(Failure::SignedOut);
+        let found = found.and_then(|credential| {
+            let caller = identify(panel, parts, &credential)?;
+            Ok((caller, credential))
+        });
+        let (caller, credential) = found.map_err(|failure| match failure {
+            Failure::SignedOut if parts.headers.contains_key("hx-request") => {
+                Failure::PartSignedOut
+            }
+            Failure::SignedOut | Failure::PartSignedOut | Failure::Refused { .. } => failure,
+        })?;
         let own = caller.own_organisation();
         panel
             .admin

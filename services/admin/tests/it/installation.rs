@@ -145,6 +145,11 @@ impl Installation {
         self.server
     }
 
+    /// Returns the service's routes.
+    pub(crate) fn router(&self) -> Router {
+        self.router.clone()
+    }
+
     pub(crate) fn stranger(&self) -> Caller {
         Caller {
             router: self.router.clone(),
@@ -230,6 +235,10 @@ impl Drop for Laggard {
 }
 
 impl Caller {
+    pub(crate) fn token(&self) -> &str {
+        self.token.as_deref().unwrap_or_default()
+    }
+
     /// Returns the same caller of another replica.
     pub(crate) fn at(&self, replica: &Installation) -> Self {
         Self {

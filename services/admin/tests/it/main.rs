@@ -16,6 +16,7 @@ mod event_type;
 mod hostile;
 mod installation;
 mod log;
+mod panel;
 mod pausing;
 mod replay;
 mod saving;

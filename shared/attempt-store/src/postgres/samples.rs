@@ -3,11 +3,15 @@
 use domain::{
     name::{EndpointId, OrganisationId},
     statistics::Window,
+    time::Timestamp,
 };
 use sqlx::AssertSqlSafe;
 
 use super::{PostgresStore, timestamptz};
-use crate::{error::ReadError, statistics::SampleRow};
+use crate::{
+    error::ReadError,
+    statistics::{FailingRow, SampleRow},
+};
 
 impl PostgresStore {
     pub(crate) async fn samples(
@@ -28,6 +32,25 @@ impl PostgresStore {
             query = query.bind(endpoint.as_str());
         }
         Ok(query.fetch_all(&self.pool).await?)
+    }
+
+    pub(crate) async fn failing(
+        &self,
+        organisation: &OrganisationId,
+        since: Timestamp,
+        (read, limit): (u32, u32),
+    ) -> Result<Vec<FailingRow>, ReadError> {
+        let text = "select endpoint_id, count(*) as failures from (select endpoint_id from attempts \
+                    where organisation_id = $1 and success = false and created_at >= $2 \
+                    and triggered_by <> 'test' order by created_at desc limit $3) as newest \
+                    group by endpoint_id order by failures desc, endpoint_id limit $4";
+        Ok(sqlx::query_as(text)
+            .bind(organisation.as_str())
+            .bind(timestamptz(since))
+            .bind(i64::from(read))
+            .bind(i64::from(limit))
+            .fetch_all(&self.pool)
+            .await?)
     }
 }
 

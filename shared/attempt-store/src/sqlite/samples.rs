@@ -3,11 +3,15 @@
 use domain::{
     name::{EndpointId, OrganisationId},
     statistics::Window,
+    time::Timestamp,
 };
 use sqlx::{QueryBuilder, Sqlite};
 
 use super::SqliteStore;
-use crate::{error::ReadError, statistics::SampleRow};
+use crate::{
+    error::ReadError,
+    statistics::{FailingRow, SampleRow},
+};
 
 impl SqliteStore {
     pub(crate) async fn samples(
@@ -38,5 +42,23 @@ impl SqliteStore {
              order by s.created_at limit {limit})"
         ));
         Ok(query.build_query_as().fetch_all(&self.readers).await?)
+    }
+    pub(crate) async fn failing(
+        &self,
+        organisation: &OrganisationId,
+        since: Timestamp,
+        (read, limit): (u32, u32),
+    ) -> Result<Vec<FailingRow>, ReadError> {
+        let text = "select endpoint_id, count(*) as failures from (select endpoint_id from attempts \
+                    where organisation_id = ? and success = false and created_at >= ? \
+                    and triggered_by <> 'test' order by created_at desc limit ?) \
+                    group by endpoint_id order by failures desc, endpoint_id limit ?";
+        Ok(sqlx::query_as(text)
+            .bind(organisation.as_str())
+            .bind(since.millis())
+            .bind(read)
+            .bind(limit)
+            .fetch_all(&self.readers)
+            .await?)
     }
 }

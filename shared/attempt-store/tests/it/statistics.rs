@@ -1,4 +1,4 @@
-//! Figures about one endpoint.
+//! Figures about one endpoint, and about an organisation.
 
 use attempt_store::{LastTimes, Waiting};
 use domain::{
@@ -167,6 +167,48 @@ async fn jobs_that_wait_are_counted_and_others_are_not() {
             is_exact: true,
         };
         assert_eq!(waiting, three, "{:?}", it.engine);
+    }
+}
+
+#[tokio::test]
+async fn an_organisation_has_figures_over_all_its_endpoints() {
+    for it in both("overall").await {
+        let of = |n: u32, endpoint: &str, success: bool| AttemptRecord {
+            webhook_config_id: name(endpoint),
+            success,
+            ..at_minute(n, n)
+        };
+        let mut records: Vec<_> = (1..=4).map(|n| of(n, "ep1", n > 3)).collect();
+        records.extend((5..=9).map(|n| of(n, "ep2", n > 5)));
+        records.push(AttemptRecord {
+            trigger: Trigger::Test,
+            ..of(10, "ep3", false)
+        });
+        records.push(AttemptRecord {
+            organisation_id: name("other"),
+            ..of(11, "ep4", false)
+        });
+        it.store.write(&records).await.unwrap();
+
+        let figures = it.store.figures(&acme(), None, day()).await.unwrap();
+        let failing = async |since: Timestamp, limit: u32| {
+            let failing = it.store.failing(&acme(), since, limit).await.unwrap();
+            let told = failing.into_iter();
+            told.map(|one| (one.endpoint.to_string(), one.failures))
+                .collect::<Vec<_>>()
+        };
+
+        let engine = it.engine;
+        assert_eq!((figures.succeeded, figures.failed), (5, 4), "{engine:?}");
+        let (ep1, ep2) = (("ep1".to_owned(), 3), ("ep2".to_owned(), 1));
+        assert_eq!(
+            failing(begin(), 5).await,
+            [ep1.clone(), ep2.clone()],
+            "{engine:?}"
+        );
+        assert_eq!(failing(begin(), 1).await, [ep1], "{engine:?}");
+        let later = Timestamp::from_millis(begin().millis() + 4 * 60_000);
+        assert_eq!(failing(later, 5).await, [ep2], "{engine:?}");
     }
 }
 
