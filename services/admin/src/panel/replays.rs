@@ -15,8 +15,8 @@ use super::{
     failure::Failure,
     form::{Form, Pairs},
     frame::Frame,
-    logs::instant,
-    shown::{Config, time},
+    logs::{instant, pick},
+    shown::{Pick, time},
     visit::Visit,
 };
 
@@ -30,7 +30,7 @@ const MODES: [(&str, &str); 2] = [
 #[template(path = "replays.html")]
 struct ReplaysPage {
     frame: Frame,
-    configs: Vec<Config>,
+    pick: Pick,
     modes: &'static [(&'static str, &'static str)],
     replays: Vec<Replay>,
     form: Form,
@@ -84,10 +84,9 @@ pub(super) async fn page(visit: Visit) -> Result<Response, Failure> {
 
 async fn show(visit: &Visit, form: Form, fault: Option<String>) -> Result<Response, Failure> {
     let replays: Vec<Replay> = visit.ask("/webhooks/replays").get().await?.read()?;
-    let ask = visit.ask("/webhooks/configs").with("limit", "100");
     answer::page(&ReplaysPage {
         frame: visit.frame("Replays", "Replays"),
-        configs: ask.get().await?.read()?,
+        pick: pick(visit, &form).await?,
         modes: &MODES,
         is_running: replays.iter().any(|replay| !replay.is_finished()),
         replays,

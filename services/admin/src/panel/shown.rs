@@ -57,6 +57,12 @@ pub(super) struct Pick {
 }
 
 impl Pick {
+    /// Returns what people know a config by: its URL, or its id if it is not in the list.
+    pub(super) fn name_of<'a>(&'a self, id: &'a str) -> &'a str {
+        let listed = self.configs.iter().find(|config| config.id == id);
+        listed.map_or(id, |config| config.url.as_str())
+    }
+
     /// Returns the chosen one if it is not in the list: deleted, or beyond its end.
     pub(super) fn unlisted(&self) -> Option<&str> {
         let is_listed = self.configs.iter().any(|config| config.id == self.chosen);
