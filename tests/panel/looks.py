@@ -72,6 +72,15 @@ def is_used_by_keyboard(desk):
         assert page.url.endswith("#content")
         page.keyboard.press("Tab")
         expect(page.locator(":focus")).to_have_attribute("id", "f-config")
+        # What renews itself leaves the keyboard where it is.
+        log = desk.api("admin", "/webhooks/logs?eventSubCategory=order.placed&success=true")["edges"][0]
+        desk.go(page, f"/logs/{log['id']}")
+        link = page.get_by_role("list", name="Timeline of the delivery").get_by_role("link").first
+        link.focus()
+        page.evaluate(
+            "new Promise(done => document.addEventListener('htmx:after:swap', () => done(), {once: true}))"
+        )
+        expect(link).to_be_focused()
 
 
 def take_screenshots(desk, folder):
