@@ -26,6 +26,7 @@ async fn dev_serves_everything_and_keeps_its_state_over_restarts() {
     receiver.wait_for(2, BOUND).await;
     acme.wait_logs(2, "").await;
     assert_eq!(dev.operator().get("/metrics").await.status, 200);
+    assert_eq!(dev.operator().get("/panel/sign-in").await.status, 200);
     dev.stop(Signal::Interrupt).await;
 
     let dev = Dev::start(data.path()).await;

@@ -143,6 +143,21 @@ def retries_dead_letters(desk):
         expect(page.get_by_text("there is nothing to do")).to_be_visible()
 
 
+def deletes_a_dead_letter(desk):
+    """One that nobody wants any more is deleted, after confirmation."""
+    desk.send("order.unwanted", "evt-unwanted")
+    with desk.visitor("admin") as page:
+        def found():
+            desk.go(page, "/dead-letters?eventSubCategory=order.unwanted")
+            return page.get_by_role("link", name="Delete evt-unwanted").count() == 1
+        eventually("the dead letter", found)
+        page.get_by_role("link", name="Delete evt-unwanted").click()
+        page.get_by_role("button", name="Delete the dead letter").click()
+        expect(page.get_by_role("status")).to_contain_text("Deleted")
+        desk.go(page, "/dead-letters?eventSubCategory=order.unwanted")
+        expect(page.get_by_text("No dead letter is like this")).to_be_visible()
+
+
 def minds_a_webhook(desk):
     """A webhook is changed, paused, resumed, its secret rotated, and one is deleted after confirmation."""
     with desk.visitor("admin") as page:
@@ -189,7 +204,7 @@ def replays(desk):
         page.get_by_role("button", name="Start").click()
         expect(page.get_by_role("status")).to_contain_text("has begun")
         expect(page.locator("tbody tr .badge")).to_have_text("done")
-        expect(page.locator("tbody tr")).to_contain_text("4 sent")
+        expect(page.locator("tbody tr")).to_contain_text("5 sent")
 
 
 def keeps_the_catalogue(desk):
@@ -277,6 +292,7 @@ ALL = [
     retries_a_failure,
     filters_the_log,
     retries_dead_letters,
+    deletes_a_dead_letter,
     minds_a_webhook,
     replays,
     keeps_the_catalogue,

@@ -11,7 +11,8 @@ PICTURE_MAX_BYTES = 150 * 1024
 def pages(desk):
     """The paths of all pages."""
     log = desk.api("admin", "/webhooks/logs?eventSubCategory=order.placed&success=true")["edges"][0]
-    letters = desk.api("admin", "/webhooks/deliveries?limit=1")["edges"][0]
+    delivery = desk.api("admin", "/webhooks/deliveries?limit=1")["edges"][0]
+    letter = desk.api("admin", "/webhooks/dead-letters?limit=1")["edges"][0]
     token = desk.api("admin", "/tokens")[0]["id"]
     return [
         "/",
@@ -24,12 +25,14 @@ def pages(desk):
         f"/configs/{desk.config}/delete",
         "/logs",
         f"/logs/{log['id']}",
-        f"/deliveries/{letters['id']}",
+        f"/deliveries/{delivery['id']}",
         "/dead-letters",
+        f"/dead-letters/{letter['id']}/delete",
         "/dead-letters/all/retry",
         "/replays",
         "/event-types",
         "/event-types/reward-claim",
+        "/event-types/reward-claim/delete",
         "/tokens",
         f"/tokens/{token}/delete",
         "/nothing/is/here",

@@ -118,7 +118,10 @@ fn of_organisation() -> Router<Arc<Panel>> {
         .route("/deliveries/{id}", get(log::of_delivery))
         .route("/dead-letters", get(dead_letters::page))
         .route("/dead-letters/{id}/retry", post(dead_letters::retry))
-        .route("/dead-letters/{id}/delete", post(dead_letters::delete))
+        .route(
+            "/dead-letters/{id}/delete",
+            get(dead_letters::confirm_delete).post(dead_letters::delete),
+        )
         .route(
             "/dead-letters/all/{action}",
             get(dead_letters::all::confirm).post(dead_letters::all::apply),

@@ -7,7 +7,7 @@ use axum::{
     extract::{Path, Request},
     response::Response,
 };
-use domain::{retry::Reason, time::Timestamp};
+use domain::{retry::Reason, time::Timestamp, token::Permission};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -46,6 +46,13 @@ struct LettersPage {
     next: Option<String>,
     query: String,
     done: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "confirm_letter.html")]
+struct DeletePage {
+    frame: Frame,
+    letter: Letter,
 }
 
 /// A page of dead letters.
@@ -158,6 +165,18 @@ pub(super) async fn retry(
     Ok(answer::see(
         &visit.address("/dead-letters?done=retried-letter"),
     ))
+}
+
+/// Asks whether it is meant.
+pub(super) async fn confirm_delete(
+    visit: Visit,
+    Path((_, id)): Path<(String, String)>,
+) -> Result<Response, Failure> {
+    visit.require(Permission::WriteConfigs)?;
+    let path = format!("/webhooks/dead-letters/{}", segment(&id));
+    let letter: Letter = visit.ask(path).get().await?.read()?;
+    let frame = visit.frame("Delete a dead letter", "Dead letters");
+    answer::page(&DeletePage { frame, letter })
 }
 
 /// Deletes one.

@@ -21,6 +21,9 @@ pub(super) struct Config {
     pub(super) entity_filters: BTreeMap<String, Vec<String>>,
     pub(super) signing: Value,
     pub(super) public_key: Option<String>,
+    pub(super) client_certificate: Option<CertificateShown>,
+    pub(super) ca_certificate: Option<String>,
+    pub(super) oauth2: Option<OAuth2Shown>,
     pub(super) secret: Option<String>,
     pub(super) retry_policy: RetryPolicy,
     pub(super) timeout_ms: u32,
@@ -30,6 +33,21 @@ pub(super) struct Config {
     pub(super) created_at: Timestamp,
     pub(super) updated_at: Timestamp,
     pub(super) revision: u64,
+}
+
+/// The certificate that a config shows to its receiver.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct CertificateShown {
+    pub(super) expires_at: Timestamp,
+}
+
+/// Where a config's tokens come from.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct OAuth2Shown {
+    pub(super) token_url: String,
+    pub(super) client_id: String,
 }
 
 impl Config {
