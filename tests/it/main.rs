@@ -41,6 +41,7 @@ mod signing;
 mod starts_anew;
 mod survives_kill;
 mod tenants;
+mod traces;
 mod waits;
 
 use std::time::Duration;

@@ -11,6 +11,7 @@
 pub mod accounts;
 pub mod load;
 
+mod collector;
 mod command_line;
 mod description;
 mod dev;
@@ -19,6 +20,7 @@ mod process_table;
 mod service;
 mod stack;
 
+pub use collector::{CollectedSpan, Collector};
 pub use command_line::{CommandLine, Ended, Running};
 pub use description::{Described, Description};
 pub use dev::{Dev, broker_children};

@@ -17,6 +17,7 @@ use domain::{
     name::{EndpointId, JobId, OrganisationId, RequestId},
     trace::TraceParent,
 };
+use http_api::host::Parts;
 use jetstream::{
     Broker,
     dead_letters::{DeadLetters, Letter, asked},
@@ -28,6 +29,10 @@ use jetstream::{
     wire::TraceHeaders,
 };
 use lifecycle::entropy;
+use telemetry::{
+    Tracer,
+    trace::{Kind, Origin},
+};
 
 pub(crate) use self::{
     bulk::{IDS_MAX, Picked},
@@ -45,15 +50,17 @@ pub(crate) struct Asking {
     publisher: Publisher,
     store: AttemptStore,
     endpoints: Arc<Endpoints>,
+    tracer: Tracer,
 }
 
 impl Asking {
-    pub(crate) fn new(broker: &Broker, store: &AttemptStore, endpoints: &Arc<Endpoints>) -> Self {
+    pub(crate) fn new(parts: &Parts, store: &AttemptStore, endpoints: &Arc<Endpoints>) -> Self {
         Self {
-            broker: broker.clone(),
-            publisher: Publisher::new(broker),
+            broker: parts.broker.clone(),
+            publisher: Publisher::new(&parts.broker),
             store: store.clone(),
             endpoints: Arc::clone(endpoints),
+            tracer: parts.tracer.clone(),
         }
     }
 
@@ -119,7 +126,7 @@ impl Asking {
         let job = job.manual(attempt, run, request_id());
         let cargo = Cargo {
             body: event.body,
-            trace: trace_of(record),
+            trace: self.trace_of(record),
             previous: None,
         };
         self.store_attempt(&job, &cargo).await?;
@@ -188,6 +195,15 @@ impl Asking {
         read().await?.ok_or(Refusal::Expired)
     }
 
+    /// Returns the trace of a record, for a new attempt to be part of. Which span was its last is not known.
+    fn trace_of(&self, record: &AttemptRecord) -> TraceHeaders {
+        let known = TraceParent::within(&record.trace_id, entropy::bytes());
+        let trace_id = known.map_or_else(entropy::bytes, TraceParent::trace_bytes);
+        let origin = Origin::Root { trace_id };
+        let span = (self.tracer).begin(Kind::Producer, "publish retries", origin);
+        TraceHeaders::default().at(span.context())
+    }
+
     async fn store_attempt(&self, job: &Job, cargo: &Cargo) -> Result<(), Refusal> {
         let message = asked(&self.broker.names, job, cargo);
         self.publisher.publish(message).await?;
@@ -205,10 +221,4 @@ impl Asking {
 fn request_id() -> RequestId {
     #[expect(clippy::expect_used, reason = "hexadecimal digits are allowed")]
     RequestId::try_new(&entropy::uuid_v7()).expect("a UUID makes a valid id")
-}
-
-/// Returns the trace of a record, for a new attempt to be part of.
-fn trace_of(record: &AttemptRecord) -> TraceHeaders {
-    let parent = TraceParent::within(&record.trace_id, entropy::bytes());
-    TraceHeaders::new(parent.map(|parent| parent.to_string()).as_deref(), None)
 }

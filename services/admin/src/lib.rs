@@ -73,7 +73,7 @@ pub async fn start(
     let instruments = Arc::new(Instruments::new(&parts.metrics));
     let replaying = Replaying::start(parts, &following, &store, &instruments).await?;
     let erasing = Erasing::start(parts, &store).await?;
-    let asking = Asking::new(&parts.broker, &store, &following.endpoints);
+    let asking = Asking::new(parts, &store, &following.endpoints);
     let admin = Admin {
         guard: Guard::new(
             Arc::clone(&following.tokens),

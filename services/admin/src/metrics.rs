@@ -14,12 +14,12 @@ impl Instruments {
     pub(crate) fn new(metrics: &Metrics) -> Self {
         let requests = metrics
             .meter()
-            .u64_counter("admin_requests")
+            .u64_counter("posthorn_admin_requests")
             .with_description("Requests to the Admin API, by operation and class of status.")
             .build();
         let replayed_jobs = metrics
             .meter()
-            .u64_counter("admin_replayed_jobs")
+            .u64_counter("posthorn_admin_replayed_jobs")
             .with_description("Jobs made by replays.")
             .build();
         Self {

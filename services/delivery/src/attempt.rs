@@ -11,11 +11,9 @@ use domain::{
     redaction::{self, MASK, Scrubber},
     request::{self, Trace},
     time::Timestamp,
-    trace::TraceParent,
 };
-use jetstream::wire::TraceHeaders;
 
-use crate::{client::Reply, sender::Sender, targets::Target};
+use crate::{client::Reply, sender::Sender, spans::Calls, targets::Target};
 
 /// What an attempt came to, and its record, which lacks only what is decided next.
 #[derive(Debug)]
@@ -32,23 +30,21 @@ pub(crate) async fn execute(
     target: &Target,
     job: &Job,
     body: &Bytes,
-    trace: &TraceHeaders,
+    calls: &Calls<'_>,
 ) -> Attempted {
     let started_at = Timestamp::from_millis(lifecycle::clock::now_ms());
-    let span = span(trace);
-    let state = trace.state.as_deref();
     let headers = request::headers(
         &target.template,
         job,
         body,
         started_at,
         Trace {
-            parent: span,
-            state,
+            parent: calls.first,
+            state: calls.state,
         },
     );
     let clock = Instant::now();
-    let sent = sender.send(target, headers, body).await;
+    let sent = sender.send(target, headers, body, calls).await;
     let duration_ms = u32::try_from(clock.elapsed().as_millis()).unwrap_or(u32::MAX);
     let answered_at = Timestamp::from_millis(lifecycle::clock::now_ms());
     let outcome = classify(exchange(&sent.reply, answered_at));
@@ -77,19 +73,10 @@ pub(crate) async fn execute(
         error_kind: outcome.error_kind(),
         duration_ms,
         next_attempt_at: None,
-        trace_id: span.trace_id(),
+        trace_id: calls.attempt.trace_id(),
         created_at: started_at,
     };
     Attempted { outcome, record }
-}
-
-/// Returns the attempt's own span within the event's trace.
-fn span(trace: &TraceHeaders) -> TraceParent {
-    let parent = trace.parent.as_deref().and_then(TraceParent::parse);
-    match parent {
-        Some(parent) => parent.child(lifecycle::entropy::bytes()),
-        None => TraceParent::root(lifecycle::entropy::bytes(), lifecycle::entropy::bytes()),
-    }
 }
 
 /// Puts what came back into the form that decisions are made on.

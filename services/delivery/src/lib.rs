@@ -7,6 +7,7 @@
 mod attempt;
 mod client;
 mod config;
+mod crowd;
 mod dial;
 mod egress;
 mod health;
@@ -18,6 +19,7 @@ mod proxy;
 mod recorder;
 mod resolver;
 mod sender;
+mod spans;
 mod sweep;
 mod targets;
 mod test_send;
@@ -43,15 +45,8 @@ pub use crate::{
     egress::Egress,
 };
 use crate::{
-    dial::Dial,
-    health::Keeper,
-    metrics::Instruments,
-    peers::Peers,
-    sender::Sender,
-    targets::Targets,
-    tls::Tls,
-    traffic::Traffic,
-    worker::{Crowd, Worker},
+    crowd::Crowd, dial::Dial, health::Keeper, metrics::Instruments, peers::Peers, sender::Sender,
+    targets::Targets, tls::Tls, traffic::Traffic, worker::Worker,
 };
 
 /// The name of the service in logs, heartbeats and metrics.
@@ -105,6 +100,7 @@ pub async fn start(settings: &Settings, parts: &Parts) -> anyhow::Result<()> {
         crowd,
         traffic,
         keeper,
+        tracer: parts.tracer.clone(),
     });
     test_send::start(&worker, shutdown).await?;
     // First attempts and retries have places of their own, so that neither can take the other's.
@@ -114,7 +110,7 @@ pub async fn start(settings: &Settings, parts: &Parts) -> anyhow::Result<()> {
         shutdown.spawn(durable.name(), async move {
             pull.run(&broker, move |delivery| {
                 let worker = Arc::clone(&worker);
-                async move { worker.handle(delivery).await }
+                async move { worker.handle(delivery, durable).await }
             })
             .await
             .context("pull jobs")

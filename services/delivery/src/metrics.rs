@@ -1,6 +1,9 @@
 //! What delivery counts. No label takes an unbounded set of values.
 
-use domain::{attempt::AttemptRecord, flow::Parked, health::State, job::Job, retry::Reason};
+use domain::{
+    attempt::AttemptRecord, flow::Parked, health::State, job::Job, outcome::ErrorKind,
+    retry::Reason,
+};
 use telemetry::{Counter, Histogram, KeyValue, Metrics, UpDownCounter};
 
 /// Seconds, from what loopback takes to what a time-out allows.
@@ -19,6 +22,7 @@ pub(crate) struct Instruments {
     health_changes: Counter<u64>,
     in_flight: UpDownCounter<i64>,
     batch: Histogram<u64>,
+    token_fetches: Counter<u64>,
 }
 
 /// Counts as under way while it lives.
@@ -36,41 +40,45 @@ impl Instruments {
         let meter = metrics.meter();
         Self {
             attempts: meter
-                .u64_counter("delivery_attempts")
+                .u64_counter("posthorn_delivery_attempts")
                 .with_description("Attempts by outcome.")
                 .build(),
             duration: meter
-                .f64_histogram("delivery_attempt_duration")
+                .f64_histogram("posthorn_delivery_attempt_duration")
                 .with_unit("s")
                 .with_description("How long attempts take.")
                 .with_boundaries(SECONDS.to_vec())
                 .build(),
             latency: meter
-                .f64_histogram("delivery_latency")
+                .f64_histogram("posthorn_delivery_latency")
                 .with_unit("s")
                 .with_description("From an event's acceptance to the end of its first attempt.")
                 .with_boundaries(SECONDS.to_vec())
                 .build(),
             dead_letters: meter
-                .u64_counter("delivery_dead_letters")
+                .u64_counter("posthorn_delivery_dead_letters")
                 .with_description("Jobs given up, by reason.")
                 .build(),
             parked: meter
-                .u64_counter("delivery_parked")
+                .u64_counter("posthorn_delivery_parked")
                 .with_description("Jobs parked because they might not start, by reason.")
                 .build(),
             health_changes: meter
-                .u64_counter("delivery_health_changes")
+                .u64_counter("posthorn_delivery_health_changes")
                 .with_description("Changes of endpoints' health, by the state that they led to.")
                 .build(),
             in_flight: meter
-                .i64_up_down_counter("delivery_in_flight")
+                .i64_up_down_counter("posthorn_delivery_in_flight")
                 .with_description("Attempts under way.")
                 .build(),
             batch: meter
-                .u64_histogram("delivery_record_batch_size")
+                .u64_histogram("posthorn_delivery_record_batch_size")
                 .with_description("Records per batch.")
                 .with_boundaries(vec![1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1_000.0])
+                .build(),
+            token_fetches: meter
+                .u64_counter("posthorn_delivery_token_fetches")
+                .with_description("OAuth 2.0 tokens asked for, by outcome.")
                 .build(),
         }
     }
@@ -112,6 +120,13 @@ impl Instruments {
             State::Disabled => "disabled",
         };
         self.health_changes.add(1, &[KeyValue::new("state", state)]);
+    }
+
+    /// Counts a token that was asked for, and what became of it.
+    pub(crate) fn token_fetched(&self, failure: Option<ErrorKind>) {
+        let outcome = failure.map_or("granted", ErrorKind::as_str);
+        self.token_fetches
+            .add(1, &[KeyValue::new("outcome", outcome)]);
     }
 
     /// Counts a batch of records.

@@ -23,6 +23,7 @@ use parking_lot::Mutex;
 use crate::{
     client::{Client, Deadline},
     dial::callable,
+    spans::{self, Calls},
 };
 
 /// What an endpoint's tokens are asked for with, and the one that is in use.
@@ -95,6 +96,7 @@ impl Tokens {
         &self,
         client: &Client,
         deadline: Deadline,
+        calls: &Calls<'_>,
     ) -> Result<Arc<Token>, Failure> {
         if let Some(token) = self.in_use() {
             return Ok(token);
@@ -111,7 +113,9 @@ impl Tokens {
         {
             return Err(failure.clone());
         }
-        let fetched = self.fetch(client, deadline).await.map(Arc::new);
+        let fetched = self.fetch(client, deadline, calls).await.map(Arc::new);
+        let failure = fetched.as_ref().err();
+        (calls.instruments).token_fetched(failure.map(|failure| failure.kind));
         *self.last.lock() = match &fetched {
             Ok(token) => Last::Token(Arc::clone(token)),
             Err(failure) => Last::Failure(failure.clone()),
@@ -138,12 +142,19 @@ impl Tokens {
         }
     }
 
-    async fn fetch(&self, client: &Client, deadline: Deadline) -> Result<Token, Failure> {
+    async fn fetch(
+        &self,
+        client: &Client,
+        deadline: Deadline,
+        calls: &Calls<'_>,
+    ) -> Result<Token, Failure> {
         let uri = self.uri.clone().map_err(|refused| Failure {
             kind: ErrorKind::BlockedAddress,
             message: format!("oauth2.tokenUrl {refused}"),
         })?;
+        let span = calls.token(&uri);
         let reply = client.send(self.request(uri), deadline).await;
+        spans::answered(span, &reply);
         let granted = match (reply.status, reply.failure) {
             (Some(status), None) => read_answer(status, &reply.body),
             (_, Some(failure)) => {

@@ -23,6 +23,7 @@ use jetstream::{
     subject::Stream,
     wire::attempts::{Encoder, Entry},
 };
+use telemetry::trace::Span;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Instruments;
@@ -94,8 +95,12 @@ pub(crate) fn start(
 }
 
 impl Recorder {
-    /// Stores the record of an attempt; returns when the broker has it.
-    pub(crate) async fn record(&self, mut record: AttemptRecord) -> Result<(), Dropped> {
+    /// Stores the record of an attempt, which belongs below the attempt's span; returns when the broker has it.
+    pub(crate) async fn record(
+        &self,
+        mut record: AttemptRecord,
+        span: &Span,
+    ) -> Result<(), Dropped> {
         if self.sheds.load(Ordering::Relaxed) {
             record.response_body = None;
             record.response_body_encoding = None;
@@ -107,6 +112,9 @@ impl Recorder {
             record.response_headers = None;
             record.request_headers.clear();
             entry = Entry::attempt(&record);
+        }
+        if span.is_recorded() {
+            entry = entry.within(&record.id, span.context());
         }
         self.store(entry).await
     }

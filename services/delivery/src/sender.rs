@@ -14,7 +14,7 @@ use domain::{
     redaction::Scrubber,
     request,
 };
-use http::{HeaderMap, Request, Uri, header};
+use http::{HeaderMap, HeaderValue, Request, Uri, header};
 use http_body_util::Full;
 
 use crate::{
@@ -22,6 +22,7 @@ use crate::{
     dial::Dial,
     oauth2::{Token, Tokens},
     pools::Pools,
+    spans::{self, Calls},
     targets::Target,
     tls::Tls,
 };
@@ -61,19 +62,33 @@ impl Sender {
     }
 
     /// Sends a request, unless its URL may not be called or there is no token for it.
-    pub(crate) async fn send(&self, target: &Target, headers: HeaderMap, body: &Bytes) -> Sent {
+    pub(crate) async fn send(
+        &self,
+        target: &Target,
+        headers: HeaderMap,
+        body: &Bytes,
+        calls: &Calls<'_>,
+    ) -> Sent {
         let deadline = Deadline::after(target.timeout);
-        let outgoing = match self.outgoing(target, body) {
+        let mut outgoing = match self.outgoing(target, body, calls) {
             Ok(outgoing) => outgoing,
             Err(failure) => return Sent::nothing(&headers, failure, None),
         };
         match &target.tokens {
-            Some(tokens) => self.with_token(&outgoing, tokens, headers, deadline).await,
+            Some(tokens) => {
+                self.with_token(&mut outgoing, tokens, headers, deadline)
+                    .await
+            }
             None => outgoing.send(headers, deadline, None).await,
         }
     }
 
-    fn outgoing<'a>(&self, target: &'a Target, body: &'a Bytes) -> Result<Outgoing<'a>, Failure> {
+    fn outgoing<'a>(
+        &self,
+        target: &'a Target,
+        body: &'a Bytes,
+        calls: &'a Calls<'a>,
+    ) -> Result<Outgoing<'a>, Failure> {
         let uri = target.uri.as_ref().map_err(|refused| Failure {
             kind: ErrorKind::BlockedAddress,
             message: format!("url {refused}"),
@@ -92,20 +107,24 @@ impl Sender {
         Ok(Outgoing {
             client,
             uri,
+            shown_url: &target.shown_url,
             method: target.template.method,
             body,
+            calls,
+            sent: 0,
         })
     }
 
     async fn with_token(
         &self,
-        outgoing: &Outgoing<'_>,
+        outgoing: &mut Outgoing<'_>,
         tokens: &Tokens,
         headers: HeaderMap,
         deadline: Deadline,
     ) -> Sent {
         let was_in_use = tokens.in_use();
-        let token = match tokens.get(&self.shared, deadline).await {
+        let calls = outgoing.calls;
+        let token = match tokens.get(&self.shared, deadline, calls).await {
             Ok(token) => token,
             Err(failure) => return Sent::nothing(&headers, failure, None),
         };
@@ -119,7 +138,7 @@ impl Sender {
         if !was_in_use.is_some_and(|earlier| Arc::ptr_eq(&earlier, &token)) {
             return sent;
         }
-        match tokens.get(&self.shared, deadline).await {
+        match tokens.get(&self.shared, deadline, calls).await {
             Ok(token) => outgoing.send(headers, deadline, Some(token)).await,
             Err(failure) => Sent::nothing(&headers, failure, Some(token)),
         }
@@ -130,17 +149,29 @@ impl Sender {
 struct Outgoing<'a> {
     client: Client,
     uri: &'a Uri,
+    shown_url: &'a str,
     method: Method,
     body: &'a Bytes,
+    calls: &'a Calls<'a>,
+    /// How often it has been sent.
+    sent: u32,
 }
 
 impl Outgoing<'_> {
     async fn send(
-        &self,
+        &mut self,
         mut headers: HeaderMap,
         deadline: Deadline,
         token: Option<Arc<Token>>,
     ) -> Sent {
+        let method = self.method.as_str();
+        let span = (self.calls).request(method, self.shown_url, self.uri, self.sent);
+        if self.sent > 0
+            && let Ok(parent) = HeaderValue::try_from(span.context().to_string())
+        {
+            headers.insert("traceparent", parent);
+        }
+        self.sent += 1;
         if let Some(token) = &token {
             headers.insert(header::AUTHORIZATION, token.authorization.clone());
         }
@@ -154,9 +185,11 @@ impl Outgoing<'_> {
         *request.method_mut() = method;
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = headers;
+        let reply = self.client.send(request, deadline).await;
+        spans::answered(span, &reply);
         Sent {
             shown_headers,
-            reply: self.client.send(request, deadline).await,
+            reply,
             token,
         }
     }

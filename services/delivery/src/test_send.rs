@@ -7,16 +7,16 @@ use std::{collections::HashMap, sync::Arc};
 
 use anyhow::{Context as _, anyhow};
 use domain::{name::OrganisationId, time::Timestamp};
-use jetstream::test_send::{Answer, Asked, Requests, Sent};
+use jetstream::{
+    retry_lane::Cargo,
+    test_send::{Answer, Asked, Requests, Sent},
+};
 use lifecycle::Shutdown;
 use parking_lot::Mutex;
+use telemetry::trace::{Kind, Origin};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::{
-    attempt::{self, Attempted},
-    targets::NoTarget,
-    worker::Worker,
-};
+use crate::{attempt::Attempted, targets::NoTarget, worker::Worker};
 
 /// How many test sends a replica has under way at most, and of one organisation: who tests an endpoint that hangs
 /// keeps nobody else from testing.
@@ -117,9 +117,7 @@ impl Drop for Place {
 }
 
 async fn execute(worker: &Worker, asked: &Asked) -> Option<Answer> {
-    let Asked {
-        job, body, trace, ..
-    } = asked;
+    let Asked { job, .. } = asked;
     let now = Timestamp::from_millis(lifecycle::clock::now_ms());
     let target = match worker.targets.even_disabled(job, now).await {
         Ok(target) => target,
@@ -129,12 +127,16 @@ async fn execute(worker: &Worker, asked: &Asked) -> Option<Answer> {
             return Some(not_sent(&reason));
         }
     };
-    let under_way = worker.instruments.attempt_begins();
-    let Attempted { record, .. } =
-        attempt::execute(&worker.sender, &target, job, body, trace).await;
-    drop(under_way);
+    let cargo = Cargo {
+        body: asked.body.clone(),
+        trace: asked.trace.clone(),
+        previous: None,
+    };
+    let origin = Origin::of(cargo.trace.parent.as_deref());
+    let mut span = (worker.tracer).begin(Kind::Consumer, "process test", origin);
+    let Attempted { record, .. } = worker.execute(&target, job, &cargo, &mut span).await;
     let sent = Sent::of(&record);
-    let stored = worker.recorder.record(record).await;
+    let stored = worker.recorder.record(record, &span).await;
     stored.ok().map(|()| Answer::Sent(Box::new(sent)))
 }
 

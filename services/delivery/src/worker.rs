@@ -3,19 +3,14 @@
 //! The endpoint's health is told of the attempt before its record is stored: a breaker must not stay shut
 //! for as long as a record waits for company. A crash in between repeats the attempt.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use domain::{
     dispatch::{self, Follow, Step},
     flow::Parked,
     job::Job,
     job_state::{JobState, StateRecord},
+    outcome::ErrorKind,
     retry::Reason,
     time::Timestamp,
 };
@@ -28,14 +23,19 @@ use jetstream::{
     subject::Durable,
     wire::{self, DecodeError, TraceHeaders},
 };
-use tokio_util::sync::CancellationToken;
+use telemetry::{
+    KeyValue, Tracer, attribute,
+    trace::{Origin, Span},
+};
 
 use crate::{
     attempt::{self, Attempted},
+    crowd::Crowd,
     health::{Ended, Keeper},
     metrics::Instruments,
     recorder::Recorder,
     sender::Sender,
+    spans::{Arrival, Calls},
     targets::{NoTarget, Target, Targets},
     traffic::{Admission, Pass, Traffic},
 };
@@ -46,8 +46,6 @@ const PAUSE: Duration = Duration::from_secs(5);
 /// to ten minutes.
 const UNUSABLE: Duration = Duration::from_secs(5);
 const UNUSABLE_DOUBLINGS: u32 = 7;
-/// How often the crowd on the retry lane is counted.
-const COUNT_EVERY: Duration = Duration::from_secs(1);
 
 /// Delivers jobs.
 #[derive(Debug)]
@@ -61,62 +59,81 @@ pub(crate) struct Worker {
     pub(crate) crowd: Crowd,
     pub(crate) traffic: Arc<Traffic>,
     pub(crate) keeper: Arc<Keeper>,
+    pub(crate) tracer: Tracer,
+}
+
+/// A job as it was handed out, and what travels with it.
+struct Errand {
+    job: Job,
+    cargo: Cargo,
+    arrival: Arrival,
 }
 
 impl Worker {
     /// Handles one message of either lane.
-    pub(crate) async fn handle(&self, delivery: Delivery) -> Settlement {
+    pub(crate) async fn handle(&self, delivery: Delivery, durable: Durable) -> Settlement {
         let text = wire::header(delivery.headers.as_ref(), wire::JOB_HEADER).unwrap_or_default();
         let job = match wire::job::decode(text) {
             Ok(job) => job,
             Err(DecodeError::Newer(_)) => return Settlement::NakAfter(NEWER_PAUSE),
             Err(DecodeError::Malformed(reason)) => return self.put_aside(&delivery, &reason).await,
         };
-        let cargo = Cargo {
-            body: delivery.payload.clone(),
-            trace: TraceHeaders::read(delivery.headers.as_ref()),
-            previous: Some(text.to_owned()),
+        let step = dispatch::step(&job, now(), delivery.is_poison);
+        if let Step::Early(remaining) = step {
+            return Settlement::NakAfter(remaining);
+        }
+        let errand = Errand {
+            job,
+            cargo: Cargo {
+                body: delivery.payload.clone(),
+                trace: TraceHeaders::read(delivery.headers.as_ref()),
+                previous: Some(text.to_owned()),
+            },
+            arrival: Arrival::now(&delivery.subject, durable),
         };
-        let now = now();
-        match dispatch::step(&job, now, delivery.is_poison) {
-            Step::Early(remaining) => Settlement::NakAfter(remaining),
-            Step::Poison => self.give_up(&job, &cargo, Reason::Poison, None).await,
-            Step::Due => self.deliver(job, cargo).await,
+        match step {
+            Step::Poison => self.leave(&errand, Reason::Poison).await,
+            Step::Due | Step::Early(_) => self.deliver(errand).await,
         }
     }
 
     /// Makes the attempt that is due, if its endpoint may have it now. The endpoint is looked up each time
     /// anew: what was changed while the job waited for its turn holds.
-    async fn deliver(&self, job: Job, cargo: Cargo) -> Settlement {
-        let mut visitor = self.traffic.visitor(&job);
+    async fn deliver(&self, errand: Errand) -> Settlement {
+        let job = &errand.job;
+        let mut visitor = self.traffic.visitor(job);
         loop {
-            let target = match self.targets.of(&job, now()).await {
+            let target = match self.targets.of(job, now()).await {
                 Ok(target) => target,
                 Err(NoTarget::Never(reason)) => {
-                    return self.give_up(&job, &cargo, reason, None).await;
+                    return self.leave(&errand, reason).await;
                 }
                 Err(NoTarget::NotNow(reason)) => {
                     tracing::error!(reason, endpoint.id = %job.endpoint, "endpoint can't be used");
                     let wait = UNUSABLE * 2_u32.pow(job.hold.min(UNUSABLE_DOUBLINGS));
-                    return self.park(&job, &cargo, wait, Parked::Unusable).await;
+                    return self.park(&errand, wait, Parked::Unusable).await;
                 }
             };
             match visitor.ask(&target).await {
-                Admission::Start(pass) => return self.attempt(&job, &cargo, &target, pass).await,
+                Admission::Start(pass) => return self.attempt(&errand, &target, pass).await,
                 Admission::Again => {}
-                Admission::Park { wait, why } => return self.park(&job, &cargo, wait, why).await,
+                Admission::Park { wait, why } => return self.park(&errand, wait, why).await,
             }
         }
     }
 
     /// Makes an attempt, records it, and does what follows from it.
-    async fn attempt(&self, job: &Job, cargo: &Cargo, target: &Target, pass: Pass) -> Settlement {
-        let under_way = self.instruments.attempt_begins();
+    async fn attempt(&self, errand: &Errand, target: &Target, pass: Pass) -> Settlement {
+        let Errand {
+            job,
+            cargo,
+            arrival,
+        } = errand;
+        let mut span = arrival.span(&self.tracer, job, &cargo.trace);
         let Attempted {
             outcome,
             mut record,
-        } = attempt::execute(&self.sender, target, job, &cargo.body, &cargo.trace).await;
-        drop(under_way);
+        } = self.execute(target, job, cargo, &mut span).await;
         let is_probe = pass.is_probe;
         pass.ended(&outcome);
         self.instruments.attempted(job, &record);
@@ -135,6 +152,7 @@ impl Worker {
             .await;
         if let Follow::Retry(next) = &follow {
             record.next_attempt_at = next.due;
+            retried(&mut span, next);
             if let Some(note) = policy.delay_note(job.retry, &outcome) {
                 record.error_message = record
                     .error_message
@@ -142,26 +160,57 @@ impl Worker {
             }
         }
         let error = record.error_message.clone();
-        if self.recorder.record(record).await.is_err() {
+        if self.recorder.record(record, &span).await.is_err() {
             // The process is stopping, and the broker hands the job to another one.
             return Settlement::NakAfter(Duration::ZERO);
         }
         match follow {
             Follow::Delivered | Follow::Nothing => Settlement::Ack,
-            Follow::Retry(next) => self.wait(&next, cargo).await,
-            Follow::DeadLetter(reason) => self.give_up(job, cargo, reason, error.as_deref()).await,
+            Follow::Retry(next) => {
+                let is_traced = span.is_recorded();
+                self.wait(&next, &waiting(cargo, is_traced)).await
+            }
+            Follow::DeadLetter(reason) => {
+                self.give_up(errand, reason, error.as_deref(), &mut span)
+                    .await
+            }
         }
     }
 
+    /// Makes an attempt, and says in its span what it came to.
+    pub(crate) async fn execute(
+        &self,
+        target: &Target,
+        job: &Job,
+        cargo: &Cargo,
+        span: &mut Span,
+    ) -> Attempted {
+        let under_way = self.instruments.attempt_begins();
+        let state = cargo.trace.state.as_deref();
+        let calls = Calls::new(&self.tracer, &self.instruments, span.context(), state);
+        let attempted = attempt::execute(&self.sender, target, job, &cargo.body, &calls).await;
+        drop(under_way);
+        let kind = attempted.record.error_kind.map(ErrorKind::as_str);
+        span.set(attribute::ATTEMPT_OUTCOME, kind.unwrap_or("accepted"));
+        if let Some(kind) = kind {
+            span.fail(kind);
+        }
+        attempted
+    }
+
     /// Parks a job that can't be attempted now: the same attempt, later.
-    async fn park(&self, job: &Job, cargo: &Cargo, wait: Duration, why: Parked) -> Settlement {
+    async fn park(&self, errand: &Errand, wait: Duration, why: Parked) -> Settlement {
+        let Errand { job, cargo, .. } = errand;
         self.instruments.parked(why);
         let next = if wait.is_zero() {
             job.forwarded()
         } else {
             job.held(now().after(wait))
         };
-        let settlement = self.wait(&next, cargo).await;
+        let is_traced = self
+            .tracer
+            .would_record(Origin::of(cargo.trace.parent.as_deref()));
+        let settlement = self.wait(&next, &parked(cargo, is_traced)).await;
         // What a person wants to see is that it waits, not how often it was looked at.
         let is_first = job.hold == 0 || job.due.is_none();
         if settlement == Settlement::Ack && is_first && !wait.is_zero() {
@@ -178,7 +227,7 @@ impl Worker {
         let waiting = retry_lane::choose(wait, self.crowd.count(), self.broker.keeps_schedules());
         if waiting == Waiting::Full {
             tracing::error!(job.id = %job.id, "too many jobs wait on this broker");
-            return self.give_up(job, cargo, Reason::Backlog, None).await;
+            return self.bury(job, cargo, Reason::Backlog, None).await;
         }
         let message = retry_lane::message(names, job, cargo, waiting);
         match self.publisher.publish_until_stored(message).await {
@@ -191,8 +240,37 @@ impl Worker {
         }
     }
 
-    /// Makes a dead letter of the job, then lets go of it.
+    /// Gives a job up without an attempt.
+    async fn leave(&self, errand: &Errand, reason: Reason) -> Settlement {
+        let Errand {
+            job,
+            cargo,
+            arrival,
+        } = errand;
+        let mut span = arrival.span(&self.tracer, job, &cargo.trace);
+        span.fail(reason.as_str());
+        self.give_up(errand, reason, None, &mut span).await
+    }
+
+    /// Gives a job up, and says so in its span.
     async fn give_up(
+        &self,
+        errand: &Errand,
+        reason: Reason,
+        error: Option<&str>,
+        span: &mut Span,
+    ) -> Settlement {
+        span.event("dead-letter", || {
+            [KeyValue::new(
+                attribute::DEAD_LETTER_REASON,
+                reason.as_str(),
+            )]
+        });
+        self.bury(&errand.job, &errand.cargo, reason, error).await
+    }
+
+    /// Makes a dead letter of the job, then lets go of it.
+    async fn bury(
         &self,
         job: &Job,
         cargo: &Cargo,
@@ -253,29 +331,35 @@ impl Worker {
     }
 }
 
-/// How many jobs wait on the retry lane's consumer, counted every second.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Crowd(Arc<AtomicU64>);
+/// Says in an attempt's span that another one follows, and when.
+fn retried(span: &mut Span, next: &Job) {
+    span.event("retry", || {
+        let wait_ms = i64::try_from(next.remaining(now()).as_millis()).unwrap_or(i64::MAX);
+        let due = next.due.map_or_else(String::new, |due| due.to_string());
+        [
+            KeyValue::new(attribute::NEXT_ATTEMPT_IN_MS, wait_ms),
+            KeyValue::new(attribute::NEXT_ATTEMPT_AT, due),
+        ]
+    });
+}
 
-impl Crowd {
-    fn count(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+/// Returns what travels with a job that begins to wait.
+fn waiting(cargo: &Cargo, is_traced: bool) -> Cargo {
+    let trace = TraceHeaders {
+        waits_since: is_traced.then(now),
+        ..cargo.trace.clone()
+    };
+    Cargo {
+        trace,
+        ..cargo.clone()
     }
+}
 
-    /// Counts until `stop`.
-    pub(crate) async fn watch(self, broker: Broker, stop: CancellationToken) {
-        let watching = async {
-            loop {
-                if let Ok(waiting) = broker.waiting(Durable::DeliveryRetries).await {
-                    self.0.store(waiting, Ordering::Relaxed);
-                }
-                tokio::time::sleep(COUNT_EVERY).await;
-            }
-        };
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = watching => {}
-        }
+/// Returns what travels with a job that is parked: if it waited before, it goes on waiting.
+fn parked(cargo: &Cargo, is_traced: bool) -> Cargo {
+    match cargo.trace.waits_since {
+        Some(_) => cargo.clone(),
+        None => waiting(cargo, is_traced),
     }
 }
 

@@ -32,6 +32,7 @@ pub async fn start(settings: &Settings, parts: &Parts) -> anyhow::Result<()> {
         broker,
         shutdown,
         metrics,
+        tracer,
         ..
     } = parts;
     let endpoints = EndpointBucket::open(broker)
@@ -67,6 +68,7 @@ pub async fn start(settings: &Settings, parts: &Parts) -> anyhow::Result<()> {
         lease,
         publisher,
         instruments: Instruments::new(metrics),
+        tracer: tracer.clone(),
     });
     let broker = broker.clone();
     shutdown.spawn("fan-out", async move {

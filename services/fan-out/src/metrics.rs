@@ -16,19 +16,19 @@ impl Instruments {
         let meter = metrics.meter();
         Self {
             events: meter
-                .u64_counter("fan_out_events")
+                .u64_counter("posthorn_fan_out_events")
                 .with_description("Events turned into jobs.")
                 .build(),
             jobs: meter
-                .u64_counter("fan_out_jobs")
+                .u64_counter("posthorn_fan_out_jobs")
                 .with_description("Delivery jobs stored.")
                 .build(),
             rejected: meter
-                .u64_counter("fan_out_rejected")
+                .u64_counter("posthorn_fan_out_rejected")
                 .with_description("Messages that are no events.")
                 .build(),
             width: meter
-                .u64_histogram("fan_out_width")
+                .u64_histogram("posthorn_fan_out_width")
                 .with_description("Endpoints that want an event.")
                 .with_boundaries(vec![
                     0.0, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1_000.0, 10_000.0,

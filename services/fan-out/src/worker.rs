@@ -16,7 +16,13 @@ use jetstream::{
     presence::Lease,
     publisher::{Outgoing, Publisher},
     retry_lane::{Cargo, job_headers},
+    subject::{Durable, Stream},
     wire::{self, TraceHeaders},
+};
+
+use telemetry::{
+    KeyValue, Tracer, attribute,
+    trace::{Kind, Origin, Span},
 };
 
 use crate::{directory::Directory, metrics::Instruments};
@@ -35,6 +41,7 @@ pub(crate) struct Worker {
     pub(crate) lease: Lease,
     pub(crate) publisher: Publisher,
     pub(crate) instruments: Instruments,
+    pub(crate) tracer: Tracer,
 }
 
 impl Worker {
@@ -63,7 +70,14 @@ impl Worker {
     /// Emits an event, if its event type lets it pass.
     async fn admit(&self, mut event: Event, delivery: &Delivery) -> Settlement {
         match self.catalogue.admit(&mut event, Met::from(delivery)) {
-            Ok(()) => self.emit(&event, delivery).await,
+            Ok(()) => {
+                let mut span = self.span(&event, delivery);
+                let settlement = self.emit(&event, delivery, &mut span).await;
+                if settlement != Settlement::Ack {
+                    span.fail("not-stored");
+                }
+                settlement
+            }
             Err(Refusal::Unreadable) => Settlement::NakAfter(NEWER_PAUSE),
             // Looked at after the catalogue, as after the index.
             Err(Refusal::Fault(_)) if !self.lease.holds() => Settlement::NakAfter(PAUSE),
@@ -72,7 +86,7 @@ impl Worker {
     }
 
     /// Stores one job per endpoint that wants the event.
-    async fn emit(&self, event: &Event, delivery: &Delivery) -> Settlement {
+    async fn emit(&self, event: &Event, delivery: &Delivery, span: &mut Span) -> Settlement {
         let index = self.directory.index(&event.organisation);
         // Looked at after the index: what was read while the lease holds was current.
         if !self.lease.holds() {
@@ -86,10 +100,15 @@ impl Worker {
             return Settlement::Ack;
         };
         let found = index.matches(&event.name, event.source_id.as_deref());
+        if found.is_empty() {
+            self.instruments.fanned_out(0);
+            return Settlement::Ack;
+        }
         let hash = event.body_hash();
+        let publishing = self.publishing(span.context(), found.len());
         let cargo = Cargo {
             body: event.body.clone(),
-            trace: trace(delivery, event),
+            trace: TraceHeaders::read(delivery.headers.as_ref()).at(publishing.context()),
             previous: None,
         };
         for chunk in found.chunks(JOBS_AT_ONCE) {
@@ -103,6 +122,47 @@ impl Worker {
         }
         self.instruments.fanned_out(found.len());
         Settlement::Ack
+    }
+
+    /// Begins the span of an event.
+    fn span(&self, event: &Event, delivery: &Delivery) -> Span {
+        let origin = origin(delivery, event);
+        let name = "process events";
+        let mut span = self.tracer.begin(Kind::Consumer, name, origin);
+        span.describe(|| {
+            [
+                KeyValue::new(attribute::MESSAGING_SYSTEM, attribute::NATS),
+                KeyValue::new(attribute::MESSAGING_OPERATION_NAME, "process"),
+                KeyValue::new(attribute::MESSAGING_OPERATION_TYPE, "process"),
+                KeyValue::new(attribute::MESSAGING_DESTINATION, delivery.subject.clone()),
+                KeyValue::new(attribute::MESSAGING_CONSUMER_GROUP, Durable::FanOut.name()),
+                KeyValue::new(attribute::MESSAGING_MESSAGE_ID, event.id.to_string()),
+                KeyValue::new(attribute::ORGANISATION, event.organisation.to_string()),
+                KeyValue::new(attribute::EVENT, event.id.to_string()),
+                KeyValue::new(attribute::EVENT_NAME, event.name.to_string()),
+            ]
+        });
+        span
+    }
+
+    /// Begins the span that all jobs of an event belong below.
+    fn publishing(&self, within: TraceParent, jobs: usize) -> Span {
+        let name = "publish jobs";
+        let mut span = self.tracer.child(Kind::Producer, name, within);
+        span.describe(|| {
+            let jobs = i64::try_from(jobs).unwrap_or(i64::MAX);
+            [
+                KeyValue::new(attribute::MESSAGING_SYSTEM, attribute::NATS),
+                KeyValue::new(attribute::MESSAGING_OPERATION_NAME, "publish"),
+                KeyValue::new(attribute::MESSAGING_OPERATION_TYPE, "send"),
+                KeyValue::new(
+                    attribute::MESSAGING_DESTINATION,
+                    self.broker.names.stream(Stream::Jobs),
+                ),
+                KeyValue::new(attribute::MESSAGING_BATCH_COUNT, jobs),
+            ]
+        });
+        span
     }
 
     /// Stores a job. A duplicate is one: the id says that it is the very same job.
@@ -153,21 +213,14 @@ impl Worker {
     }
 }
 
-/// Returns the event's trace: the producer's, or one that follows from its content, so that jobs
-/// made twice are the same.
-fn trace(delivery: &Delivery, event: &Event) -> TraceHeaders {
+/// Returns where an event's trace goes on: at the producer's span, or in a trace of its own whose id follows
+/// from its content, so that jobs made twice are the same.
+fn origin(delivery: &Delivery, event: &Event) -> Origin {
     let trace = TraceHeaders::read(delivery.headers.as_ref());
-    if trace
-        .parent
-        .as_deref()
-        .and_then(TraceParent::parse)
-        .is_some()
-    {
-        return trace;
+    match trace.parent.as_deref().and_then(TraceParent::parse) {
+        Some(parent) => Origin::Within(parent),
+        None => Origin::Root {
+            trace_id: *event.body_hash().as_bytes(),
+        },
     }
-    let hash = *event.body_hash().as_bytes();
-    let mut span = [0; 8];
-    span.iter_mut().zip(hash).for_each(|(to, from)| *to = from);
-    let root = TraceParent::root(hash, span).to_string();
-    TraceHeaders::new(Some(&root), None)
 }

@@ -26,6 +26,7 @@ use jetstream::{
     token_bucket::{TokenBucket, Tokens},
 };
 
+use telemetry::Tracer;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -44,6 +45,7 @@ struct Ingest {
     catalogue: Arc<Catalogue>,
     checking: Checking,
     instruments: Instruments,
+    tracer: Tracer,
     event_max_bytes: usize,
 }
 
@@ -56,6 +58,7 @@ pub async fn start(settings: &Settings, parts: &Parts) -> anyhow::Result<Router>
         broker,
         shutdown,
         metrics,
+        tracer,
         ..
     } = parts;
     let bucket = TokenBucket::open(broker)
@@ -90,6 +93,7 @@ pub async fn start(settings: &Settings, parts: &Parts) -> anyhow::Result<Router>
         checking: Checking::new(),
         guard: Guard::new(tokens, lease, settings.rates),
         instruments: Instruments::new(metrics),
+        tracer: tracer.clone(),
         event_max_bytes,
     });
     let (routes, _description) = described().split_for_parts();

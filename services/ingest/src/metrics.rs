@@ -12,7 +12,7 @@ impl Instruments {
     pub(crate) fn new(metrics: &Metrics) -> Self {
         let events = metrics
             .meter()
-            .u64_counter("ingest_events")
+            .u64_counter("posthorn_ingest_events")
             .with_description("Events answered with 202, and whether they were there already.")
             .build();
         Self { events }

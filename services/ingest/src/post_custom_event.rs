@@ -112,7 +112,7 @@ pub(crate) async fn handler(
     let id = event.id.clone();
     let refused = |_at: usize, fault: &Fault| problem(fault);
     let events = ingest.admit(vec![event], OPERATION, refused).await?;
-    let published = ingest.publish(events, &parts.headers, OPERATION).await?;
+    let published = ingest.publish(events, &parts, OPERATION).await?;
     Ok(Json(Accepted {
         name: wanted.event_name,
         user_id: wanted.user_id,

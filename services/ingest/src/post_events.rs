@@ -106,7 +106,7 @@ pub(crate) async fn handler(
     let is_list = headers.form() != Form::Binary && body.trim_ascii_start().starts_with(b"[");
     let refused = |at: usize, fault: &Fault| problem(is_list.then_some(at), fault);
     let events = ingest.admit(events, OPERATION, refused).await?;
-    let published = ingest.publish(events, &parts.headers, OPERATION).await?;
+    let published = ingest.publish(events, &parts, OPERATION).await?;
     let accepted = published.into_iter().map(AcceptedEvent::from).collect();
     Ok((StatusCode::ACCEPTED, Json(Accepted { accepted })))
 }

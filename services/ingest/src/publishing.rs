@@ -2,11 +2,15 @@
 
 use domain::{event::Event, trace::TraceParent};
 use futures::future::try_join_all;
-use http::HeaderMap;
-use http_api::problem::Problem;
+use http::request::Parts;
+use http_api::{problem::Problem, span};
 use jetstream::{
     publisher::{self, Outgoing},
     wire::{self, TraceHeaders},
+};
+use telemetry::{
+    KeyValue, attribute,
+    trace::{Kind, Span},
 };
 
 use crate::Ingest;
@@ -20,16 +24,15 @@ pub(crate) struct Published {
 }
 
 impl Ingest {
-    /// Stores the events of a request, as part of the trace that its headers name.
+    /// Stores the events of a request, as part of the trace that it belongs to.
     pub(crate) async fn publish(
         &self,
         events: Vec<Event>,
-        headers: &HeaderMap,
+        request: &Parts,
         operation: &'static str,
     ) -> Result<Vec<Published>, Problem> {
-        let trace = trace(headers);
         let published = self
-            .publish_all(events, &trace)
+            .publish_all(events, request)
             .await
             .map_err(|error| refused(error, operation))?;
         self.instruments.accepted(
@@ -45,25 +48,30 @@ impl Ingest {
     async fn publish_all(
         &self,
         events: Vec<Event>,
-        trace: &TraceHeaders,
+        request: &Parts,
     ) -> Result<Vec<Published>, publisher::Error> {
+        let within = span::context(request);
+        let text = |name| (request.headers.get(name)).and_then(|value| value.to_str().ok());
+        let trace = TraceHeaders::new(text("traceparent"), text("tracestate"));
         let mut sent = Vec::with_capacity(events.len());
         for event in events {
+            let subject = self.broker.names.event(&event.organisation, &event.name);
+            let mut span = self.span(within, &event, &subject);
             let mut headers = jetstream::HeaderMap::new();
-            trace.write(&mut headers);
+            trace.at(span.context()).write(&mut headers);
             catalogue::mark_checked(&mut headers);
             wire::event::write(&event.content, &mut headers);
             let stored = self
                 .publisher
                 .send(Outgoing {
-                    subject: self.broker.names.event(&event.organisation, &event.name),
+                    subject,
                     message_id: format!("{}:{}", event.organisation, event.id),
                     headers,
                     payload: event.body,
                 })
                 .await?;
             sent.push(async move {
-                let stored = stored.await?;
+                let stored = stored.await.inspect_err(|_error| span.fail("publish"))?;
                 Ok(Published {
                     id: event.id.to_string(),
                     deduplicated: stored.duplicate,
@@ -72,17 +80,27 @@ impl Ingest {
         }
         try_join_all(sent).await
     }
-}
 
-/// Returns the producer's trace context, or the root of a new trace.
-fn trace(headers: &HeaderMap) -> TraceHeaders {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    match text("traceparent").filter(|parent| TraceParent::parse(parent).is_some()) {
-        Some(parent) => TraceHeaders::new(Some(parent), text("tracestate")),
-        None => {
-            let root = TraceParent::root(lifecycle::entropy::bytes(), lifecycle::entropy::bytes());
-            TraceHeaders::new(Some(&root.to_string()), None)
-        }
+    fn span(&self, within: TraceParent, event: &Event, subject: &str) -> Span {
+        let name = "publish events";
+        let mut span = self.tracer.child(Kind::Producer, name, within);
+        span.describe(|| {
+            [
+                KeyValue::new(attribute::MESSAGING_SYSTEM, attribute::NATS),
+                KeyValue::new(attribute::MESSAGING_OPERATION_NAME, "publish"),
+                KeyValue::new(attribute::MESSAGING_OPERATION_TYPE, "send"),
+                KeyValue::new(attribute::MESSAGING_DESTINATION, subject.to_owned()),
+                KeyValue::new(attribute::MESSAGING_MESSAGE_ID, event.id.to_string()),
+                KeyValue::new(
+                    attribute::MESSAGING_BODY_SIZE,
+                    i64::try_from(event.body.len()).unwrap_or(i64::MAX),
+                ),
+                KeyValue::new(attribute::ORGANISATION, event.organisation.to_string()),
+                KeyValue::new(attribute::EVENT, event.id.to_string()),
+                KeyValue::new(attribute::EVENT_NAME, event.name.to_string()),
+            ]
+        });
+        span
     }
 }
 

@@ -50,6 +50,7 @@ pub async fn start(settings: &Settings, store: &AttemptStore, parts: &Parts) -> 
         shutdown,
         readiness,
         metrics,
+        ..
     } = parts;
     let instruments = Arc::new(Instruments::new(metrics));
     let days = retention::days(store, settings.retention, parts);
@@ -64,7 +65,7 @@ pub async fn start(settings: &Settings, store: &AttemptStore, parts: &Parts) -> 
     );
     let gate = Gate::default().and(patience.reachable());
 
-    let (records, writing) = records::start(store, broker, &patience, &instruments);
+    let (records, writing) = records::start(store, parts, &patience, &instruments);
     shutdown.spawn_infallible("records writer", writing);
     let records = Arc::new(records);
     spawn(

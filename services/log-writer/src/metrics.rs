@@ -24,11 +24,11 @@ impl Instruments {
         let meter = metrics.meter();
         Self {
             rows: meter
-                .u64_counter("log_writer_rows")
+                .u64_counter("posthorn_log_writer_rows")
                 .with_description("Rows given to the attempt store.")
                 .build(),
             duration: meter
-                .f64_histogram("log_writer_write_duration")
+                .f64_histogram("posthorn_log_writer_write_duration")
                 .with_unit("s")
                 .with_description("How long writes to the attempt store take, waits included.")
                 .with_boundaries(vec![0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0])

@@ -4,17 +4,23 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use attempt_store::AttemptStore;
 use bytes::Bytes;
-use domain::batch::Limits;
+use domain::{batch::Limits, trace::TraceParent};
+use http_api::host::Parts;
 use jetstream::{
     Broker,
     batcher::{self, Batcher},
     consumer::{Delivery, NEWER_PAUSE, Settlement},
     dead_letter::{Rejection, rejection},
     publisher::Publisher,
+    subject::Durable,
     wire::{
         DecodeError,
-        attempts::{self, Decoded},
+        attempts::{self, Decoded, Traced},
     },
+};
+use telemetry::{
+    KeyValue, Tracer, attribute,
+    trace::{Kind, Origin, Span},
 };
 
 use crate::{
@@ -37,12 +43,13 @@ pub(crate) struct Records {
     broker: Broker,
     publisher: Publisher,
     batcher: Batcher<Decoded>,
+    tracer: Tracer,
 }
 
 /// Makes the intake, and the task that writes.
 pub(crate) fn start(
     store: &AttemptStore,
-    broker: &Broker,
+    parts: &Parts,
     patience: &Patience,
     instruments: &Arc<Instruments>,
 ) -> (Records, impl Future<Output = ()> + use<>) {
@@ -76,9 +83,10 @@ pub(crate) fn start(
         }
     });
     let records = Records {
-        broker: broker.clone(),
-        publisher: Publisher::new(broker),
+        broker: parts.broker.clone(),
+        publisher: Publisher::new(&parts.broker),
         batcher,
+        tracer: parts.tracer.clone(),
     };
     (records, writing)
 }
@@ -104,10 +112,42 @@ impl Records {
                 return aside;
             }
         }
+        let spans = self.spans(&decoded, &delivery);
+        decoded.spans = Vec::new();
         match self.batcher.store(decoded, delivery.payload.len()).await {
             Ok(()) => Settlement::Ack,
-            Err(batcher::Dropped) => Settlement::NakAfter(Duration::ZERO),
+            Err(batcher::Dropped) => {
+                spans.into_iter().for_each(Span::discard);
+                Settlement::NakAfter(Duration::ZERO)
+            }
         }
+    }
+
+    /// Begins a span for each record whose trace is recorded; it ends when the record is stored.
+    fn spans(&self, decoded: &Decoded, delivery: &Delivery) -> Vec<Span> {
+        if !self.tracer.is_on() {
+            return Vec::new();
+        }
+        let begin = |traced: &Traced| {
+            let parent = TraceParent::parse(&traced.parent)?;
+            let (kind, name) = (Kind::Consumer, "process attempts");
+            let mut span = self.tracer.begin(kind, name, Origin::Within(parent));
+            span.describe(|| {
+                [
+                    KeyValue::new(attribute::MESSAGING_SYSTEM, attribute::NATS),
+                    KeyValue::new(attribute::MESSAGING_OPERATION_NAME, "process"),
+                    KeyValue::new(attribute::MESSAGING_OPERATION_TYPE, "process"),
+                    KeyValue::new(attribute::MESSAGING_DESTINATION, delivery.subject.clone()),
+                    KeyValue::new(
+                        attribute::MESSAGING_CONSUMER_GROUP,
+                        Durable::LogWriter.name(),
+                    ),
+                    KeyValue::new(attribute::RECORD, traced.record.clone()),
+                ]
+            });
+            Some(span)
+        };
+        decoded.spans.iter().filter_map(begin).collect()
     }
 
     /// Puts aside what is no record that we can read: another version may.

@@ -1,4 +1,4 @@
-//! Reads configuration from environment variables, all prefixed `POSTHORN_`.
+//! Reads configuration from environment variables, all prefixed `POSTHORN_` but for those of OpenTelemetry.
 //!
 //! This is the only crate that reads the environment. A [`Reader`] collects every fault, so that
 //! whoever starts a service learns of all wrong variables at once, the unknown ones included.
@@ -49,5 +49,8 @@ mod variable;
 pub use fault::Faults;
 pub use reader::Reader;
 pub use secret::Secret;
-pub use section::{Common, Log, Nats};
+pub use section::{
+    Common, Log, Nats,
+    telemetry::{Otlp, Protocol, Sampler, SpanBatch, Telemetry},
+};
 pub use source::Source;

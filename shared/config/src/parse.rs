@@ -175,6 +175,73 @@ pub fn choice<T: Clone>(words: &[(&'static str, T)]) -> impl Fn(&str) -> Result<
     }
 }
 
+/// Takes one or several of the given words, separated by commas.
+pub fn words(
+    known: &'static [&'static str],
+) -> impl Fn(&str) -> Result<Vec<&'static str>, Invalid> {
+    move |text| {
+        text.split(',')
+            .map(|word| known.iter().copied().find(|known| *known == word.trim()))
+            .collect::<Option<Vec<_>>>()
+            .ok_or_else(|| must(format!("be one of {}", known.join(", "))))
+    }
+}
+
+/// Takes a part of the whole, from 0 to 1.
+///
+/// # Errors
+/// Any other text.
+pub fn ratio(text: &str) -> Result<f64, Invalid> {
+    text.parse()
+        .ok()
+        .filter(|ratio| (0.0..=1.0).contains(ratio))
+        .ok_or_else(|| must("be a number from 0 to 1"))
+}
+
+/// Takes pairs such as `deployment.environment=test,team=a%2Cb`, their values percent-encoded.
+///
+/// # Errors
+/// Any part without a name or a value.
+pub fn pairs(text: &str) -> Result<Vec<(String, String)>, Invalid> {
+    pairs_of(text).ok_or_else(|| must("be pairs such as name=value, separated by commas"))
+}
+
+fn pairs_of(text: &str) -> Option<Vec<(String, String)>> {
+    text.split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .map(|part| {
+            let (name, value) = part.split_once('=')?;
+            let value = percent_decode_str(value.trim()).decode_utf8().ok()?;
+            let name = name.trim();
+            (!name.is_empty()).then(|| (name.to_owned(), value.into_owned()))
+        })
+        .collect()
+}
+
+/// Takes headers as pairs, see [`pairs`]; names come out in lower case.
+///
+/// # Errors
+/// Whatever fits into no header. What is wrong is said without repeating any of it.
+pub fn headers(secret: &Secret) -> Result<Vec<(String, Secret)>, Invalid> {
+    let is_name = |name: &str| {
+        name.bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+    };
+    let is_value = |value: &str| value.bytes().all(|byte| (0x20..0x7f).contains(&byte));
+    pairs_of(secret.expose())
+        .filter(|pairs| {
+            pairs
+                .iter()
+                .all(|(name, value)| is_name(name) && is_value(value))
+        })
+        .map(|pairs| {
+            let pair = |(name, value): (String, _)| (name.to_ascii_lowercase(), Secret::new(value));
+            pairs.into_iter().map(pair).collect()
+        })
+        .ok_or_else(|| must("be headers such as name=value, separated by commas"))
+}
+
 /// Takes an absolute URL with one of the given schemes.
 pub fn url(schemes: &'static [&'static str]) -> impl Fn(&str) -> Result<Url, Invalid> {
     move |text| {

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fmt::Display};
 use crate::{
     fault::Faults,
     secret::Secret,
-    source::{PREFIX, Source},
+    source::{OTEL_PREFIX, PREFIX, Source, full_name},
     variable,
 };
 
@@ -19,7 +19,8 @@ const FILE_SUFFIX: &str = "_FILE";
 
 /// Reads variables and collects the faults of all of them.
 ///
-/// Every name is given without `POSTHORN_`. A parser is a function from the text to a value; its
+/// Every name is given without `POSTHORN_`; those of OpenTelemetry (`OTEL_…`) have no such prefix, and count as
+/// unset when they are empty. A parser is a function from the text to a value; its
 /// error reads as the rest of a sentence, such as `must be true or false`, and doesn't repeat the
 /// text. After a fault a getter returns a placeholder, which [`Reader::finish`] keeps from use.
 #[derive(Debug)]
@@ -108,7 +109,7 @@ impl<'a> Reader<'a> {
 
     /// Records a fault that shows only when variables are seen together.
     pub fn fault(&mut self, name: &str, problem: &str) {
-        self.faults.push(format!("{PREFIX}{name}: {problem}"));
+        self.faults.push(format!("{}: {problem}", full_name(name)));
     }
 
     /// Builds the configuration, or returns every fault, unknown variables included.
@@ -129,8 +130,10 @@ impl<'a> Reader<'a> {
 
     /// Returns a variable's text, and notes that the name is known. `Some(None)` after a fault.
     fn text(&mut self, name: &str) -> Option<Option<String>> {
-        let full = format!("{PREFIX}{name}");
+        let full = full_name(name);
         let value = self.source.get(&full).map(|value| value.map(str::to_owned));
+        let is_absent = full.starts_with(OTEL_PREFIX) && value == Some(Some(String::new()));
+        let value = value.filter(|_| !is_absent);
         self.asked.insert(full);
         if value == Some(None) {
             self.fault(name, "must be UTF-8");
@@ -150,7 +153,7 @@ impl<'a> Reader<'a> {
             (Some(_), Some(_)) => {
                 self.fault(
                     &file_name,
-                    &format!("must not be set beside {PREFIX}{name}"),
+                    &format!("must not be set beside {}", full_name(name)),
                 );
                 Some(None)
             }

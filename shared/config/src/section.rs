@@ -4,8 +4,11 @@ use std::{io::IsTerminal as _, net::SocketAddr, path::PathBuf, time::Duration};
 
 use crate::{parse, reader::Reader};
 
+pub(crate) mod telemetry;
 #[cfg(test)]
 mod tests;
+
+use self::telemetry::Telemetry;
 
 /// The smallest limit of a stream, in bytes: room for one batch of records and for one event.
 const LEAST_STREAM_BYTES: u64 = 16 * 1024 * 1024;
@@ -19,6 +22,8 @@ pub struct Common {
     pub listen: SocketAddr,
     /// The log.
     pub log: Log,
+    /// Where spans and metrics are sent.
+    pub telemetry: Telemetry,
     /// How long work in flight may take after a signal to stop.
     pub shutdown_grace: Duration,
 }
@@ -61,6 +66,7 @@ impl Common {
             nats: Nats::read(reader),
             listen: reader.or_default("LISTEN", listen, parse::address),
             log: Log::read(reader),
+            telemetry: Telemetry::read(reader),
             shutdown_grace: reader.or_default(
                 "SHUTDOWN_GRACE_S",
                 Duration::from_secs(60),

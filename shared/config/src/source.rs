@@ -4,8 +4,19 @@ use std::{collections::BTreeMap, fmt};
 
 /// What every variable of ours starts with.
 pub(crate) const PREFIX: &str = "POSTHORN_";
+/// What OpenTelemetry's own variables start with: they bear the same names for every program.
+pub(crate) const OTEL_PREFIX: &str = "OTEL_";
 
-/// A snapshot of all variables that start with `POSTHORN_`.
+/// Returns the full name of a variable that is named without our prefix.
+pub(crate) fn full_name(name: &str) -> String {
+    if name.starts_with(OTEL_PREFIX) {
+        name.to_owned()
+    } else {
+        format!("{PREFIX}{name}")
+    }
+}
+
+/// A snapshot of all variables that start with `POSTHORN_` or `OTEL_`.
 #[derive(Clone, Default)]
 pub struct Source {
     /// By full name; `None` when the value is not UTF-8.
@@ -25,7 +36,7 @@ impl Source {
                 let name = name.into_string().ok()?;
                 Some((name, value.into_string().ok()))
             })
-            .filter(|(name, _)| name.starts_with(PREFIX))
+            .filter(|(name, _)| is_read(name))
             .collect()
     }
 
@@ -35,7 +46,7 @@ impl Source {
         pairs
             .iter()
             .map(|(name, value)| ((*name).to_owned(), Some((*value).to_owned())))
-            .filter(|(name, _)| name.starts_with(PREFIX))
+            .filter(|(name, _)| is_read(name))
             .collect()
     }
 
@@ -59,11 +70,12 @@ impl Source {
         self.variables.get(name).map(Option::as_deref)
     }
 
-    /// Returns the full names of what is set, without those that Kubernetes made.
+    /// Returns the full names of what is set of ours, without those that Kubernetes made.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.variables
             .keys()
             .map(String::as_str)
+            .filter(|name| name.starts_with(PREFIX))
             .filter(|name| !self.is_service_link(name))
     }
 
@@ -80,6 +92,10 @@ impl Source {
                     .contains_key(&format!("{service}_SERVICE_HOST"))
             })
     }
+}
+
+fn is_read(name: &str) -> bool {
+    name.starts_with(PREFIX) || name.starts_with(OTEL_PREFIX)
 }
 
 impl FromIterator<(String, Option<String>)> for Source {

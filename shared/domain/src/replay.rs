@@ -28,7 +28,6 @@ use crate::{
     lease::Lease,
     name::{EndpointId, EventId, EventName, JobId, OrganisationId, ReplayId},
     time::Timestamp,
-    trace::TraceParent,
 };
 
 /// The most replays of an organisation that are not finished.
@@ -359,14 +358,11 @@ impl Archived<'_> {
     }
 }
 
-/// Returns the trace of a replayed job: one of its own that follows from the job's id, so that a job that
-/// is made twice is the same.
+/// Returns the id of the trace of a replayed job: one of its own that follows from the job's id, so that a job
+/// that is made twice is the same.
 #[must_use]
-pub fn trace(job: &Job) -> TraceParent {
-    let hash = *BodyHash::of(job.id.as_str().as_bytes()).as_bytes();
-    let mut span = [0; 8];
-    span.iter_mut().zip(hash).for_each(|(to, from)| *to = from);
-    TraceParent::root(hash, span)
+pub fn trace(job: &Job) -> [u8; 16] {
+    *BodyHash::of(job.id.as_str().as_bytes()).as_bytes()
 }
 
 /// Returns which of an organisation's replays need not be kept: finished ones that are old, or beyond the

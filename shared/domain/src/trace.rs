@@ -50,6 +50,31 @@ impl TraceParent {
         })
     }
 
+    /// Returns the same span, marked as sampled or not.
+    #[must_use]
+    pub fn sampled(self, is_sampled: bool) -> Self {
+        let flags = u8::from(is_sampled);
+        Self { flags, ..self }
+    }
+
+    /// Returns whether whoever made the span records its trace.
+    #[must_use]
+    pub fn is_sampled(self) -> bool {
+        self.flags & 1 == 1
+    }
+
+    /// Returns the id of the trace.
+    #[must_use]
+    pub fn trace_bytes(self) -> [u8; 16] {
+        self.trace_id
+    }
+
+    /// Returns the id of the span.
+    #[must_use]
+    pub fn span_bytes(self) -> [u8; 8] {
+        self.span_id
+    }
+
     /// Returns a child span of the same trace, its id taken from random bytes.
     #[must_use]
     pub fn child(self, span_id: [u8; 8]) -> Self {
@@ -120,6 +145,17 @@ mod tests {
             child.to_string(),
             "00-4bf92f3577b34da6a3ce929d0e0e4736-0101010101010101-01"
         );
+    }
+
+    #[test]
+    fn whether_a_span_is_sampled_can_be_read_and_changed() {
+        let parent = TraceParent::parse(EXAMPLE).unwrap();
+
+        assert!(parent.is_sampled());
+        assert!(!parent.sampled(false).is_sampled());
+        assert_eq!(parent.sampled(false).sampled(true), parent);
+        assert_eq!(parent.trace_bytes()[0], 0x4b);
+        assert_eq!(parent.span_bytes()[1], 0xf0);
     }
 
     #[test]

@@ -13,10 +13,10 @@ use jetstream::{
     topology,
 };
 use lifecycle::{Readiness, Shutdown, probes};
-use telemetry::Metrics;
+use telemetry::{Metrics, Telemetry, Tracer};
 use tokio::net::TcpListener;
 
-use crate::{problem, server};
+use crate::{problem, server, span};
 
 /// How often the connection to the broker is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -32,6 +32,8 @@ pub struct Parts {
     pub readiness: Readiness,
     /// Where instruments come from.
     pub metrics: Metrics,
+    /// Where spans come from.
+    pub tracer: Tracer,
 }
 
 impl Parts {
@@ -101,9 +103,9 @@ pub async fn run_on<F>(
 where
     F: Future<Output = anyhow::Result<Router>>,
 {
-    let telemetry =
-        telemetry::init(service, &common.log.filter, common.log.json).context("start telemetry")?;
-    let metrics = Metrics::new(service).context("start metrics")?;
+    let log =
+        telemetry::init(service, &common.log.filter, common.log.json).context("start the log")?;
+    let telemetry = Telemetry::start(service, &common.telemetry).context("start telemetry")?;
     let shutdown = Shutdown::new(common.shutdown_grace);
     let readiness = Readiness::new(shutdown.draining());
     let broker = Broker::connect(&broker_options(&common.nats), service)
@@ -117,11 +119,12 @@ where
         broker,
         shutdown: shutdown.clone(),
         readiness,
-        metrics,
+        metrics: telemetry.metrics(),
+        tracer: telemetry.tracer(),
     };
     let own = start(parts.clone()).await?;
 
-    let (rendered, filter) = (parts.metrics.clone(), telemetry.log_filter());
+    let (rendered, filter) = (parts.metrics.clone(), log.log_filter());
     let shown = filter.clone();
     let probes = probes::router(
         parts.readiness.clone(),
@@ -132,11 +135,13 @@ where
     let address = listener.local_addr().context("read the address")?;
     server::serve(
         listener,
-        problem::with_fallbacks(own.merge(probes)),
+        problem::with_fallbacks(span::traced(own, &parts.tracer).merge(probes)),
         &shutdown,
     );
     tracing::info!(service, version = env!("CARGO_PKG_VERSION"), %address, "started");
-    shutdown.run().await
+    let ended = shutdown.run().await;
+    telemetry.finish().await;
+    ended
 }
 
 /// Returns how the broker is connected to.

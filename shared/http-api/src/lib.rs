@@ -11,3 +11,4 @@ pub mod problem;
 pub mod query;
 pub mod rate_limit;
 pub mod server;
+pub mod span;

@@ -9,13 +9,18 @@ pub mod job;
 pub(crate) mod value;
 
 use async_nats::HeaderMap;
-use domain::trace::TRACESTATE_MAX_BYTES;
+use domain::{
+    time::Timestamp,
+    trace::{TRACESTATE_MAX_BYTES, TraceParent},
+};
 
 /// The version of all forms.
 pub const SCHEMA: u32 = 1;
 
 /// The header that holds a job, as JSON.
 pub const JOB_HEADER: &str = "Posthorn-Job";
+/// The header of a waiting job whose trace is recorded: since when it waits, in milliseconds.
+pub const WAITS_SINCE_HEADER: &str = "Posthorn-Waits-Since";
 /// The header of a rejected message or dead letter that says why.
 pub const REASON_HEADER: &str = "Posthorn-Reason";
 /// The header of a rejected message that says where it came in.
@@ -49,27 +54,56 @@ pub struct TraceHeaders {
     pub parent: Option<String>,
     /// The value of `tracestate`, at most 512 bytes.
     pub state: Option<String>,
+    /// Since when a job waits whose trace is recorded.
+    pub waits_since: Option<Timestamp>,
 }
 
 impl TraceHeaders {
     /// Reads the trace context from a message.
     #[must_use]
     pub fn read(headers: Option<&HeaderMap>) -> Self {
-        Self::new(
-            header(headers, "traceparent"),
-            header(headers, "tracestate"),
-        )
+        let since = header(headers, WAITS_SINCE_HEADER).and_then(|text| text.parse().ok());
+        Self {
+            waits_since: since.map(Timestamp::from_millis),
+            ..Self::new(
+                header(headers, "traceparent"),
+                header(headers, "tracestate"),
+            )
+        }
     }
 
-    /// Makes a trace context; a `tracestate` that is too long is dropped.
+    /// Makes a trace context. What is no `traceparent` is dropped, and with it its `tracestate`; so is a
+    /// `tracestate` that is too long.
     #[must_use]
     pub fn new(parent: Option<&str>, state: Option<&str>) -> Self {
         let fits = |state: &&str| state.len() <= TRACESTATE_MAX_BYTES && is_header_text(state);
+        let parent = parent
+            .filter(|text| is_header_text(text) && TraceParent::parse(text).is_some())
+            .map(str::to_owned);
         Self {
-            parent: parent
-                .filter(|text| is_header_text(text))
+            state: state
+                .filter(|state| parent.is_some() && fits(state))
                 .map(str::to_owned),
-            state: state.filter(fits).map(str::to_owned),
+            parent,
+            waits_since: None,
+        }
+    }
+
+    /// Returns the context of the same trace at another span.
+    #[must_use]
+    pub fn at(&self, span: TraceParent) -> Self {
+        Self {
+            parent: Some(span.to_string()),
+            ..self.clone()
+        }
+    }
+
+    /// Returns the same context of a job that waits since then.
+    #[must_use]
+    pub fn waiting(&self, since: Timestamp) -> Self {
+        Self {
+            waits_since: Some(since),
+            ..self.clone()
         }
     }
 
@@ -80,6 +114,9 @@ impl TraceHeaders {
         }
         if let Some(state) = &self.state {
             headers.insert("tracestate", state.as_str());
+        }
+        if let Some(since) = self.waits_since {
+            headers.insert(WAITS_SINCE_HEADER, since.millis().to_string().as_str());
         }
     }
 }

@@ -1,12 +1,25 @@
-//! Metrics: instruments of OpenTelemetry, rendered in the text format of Prometheus.
+//! Metrics: instruments of OpenTelemetry, rendered in the text format of Prometheus and, where a collector is
+//! configured, sent to it as well.
+
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use opentelemetry::metrics::{Meter, MeterProvider as _};
-use opentelemetry_sdk::{Resource, metrics::SdkMeterProvider};
+use opentelemetry_sdk::{
+    Resource,
+    error::OTelSdkResult,
+    metrics::{
+        InstrumentKind, ManualReader, Pipeline, SdkMeterProvider, Temporality,
+        data::ResourceMetrics, reader::MetricReader,
+    },
+};
 use prometheus::{Registry, TextEncoder};
 
-/// What every name of a metric starts with.
-const NAMESPACE: &str = "posthorn";
+/// Who made the instruments.
+const SCOPE: &str = "posthorn";
 
 /// The metrics of one process; cheap to clone.
 #[derive(Debug, Clone)]
@@ -15,31 +28,45 @@ pub struct Metrics {
     registry: Registry,
 }
 
+/// Reads all metrics, for somebody who sends them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Reader(Arc<ManualReader>);
+
 impl Metrics {
     /// Makes an empty registry for a service.
     ///
     /// # Errors
     /// The exporter does not take the registry.
     pub fn new(service: &'static str) -> anyhow::Result<Self> {
+        Self::described(
+            Resource::builder_empty().with_service_name(service).build(),
+            None,
+        )
+    }
+
+    /// Makes an empty registry for a process that is described so, and read by others besides.
+    pub(crate) fn described(resource: Resource, reader: Option<Reader>) -> anyhow::Result<Self> {
         let registry = Registry::new();
-        let reader = opentelemetry_prometheus::exporter()
+        let rendered = opentelemetry_prometheus::exporter()
             .with_registry(registry.clone())
-            .with_namespace(NAMESPACE)
             .scope_info_enabled(false)
             .build()
             .context("register metrics")?;
-        let provider = SdkMeterProvider::builder()
-            .with_resource(Resource::builder().with_service_name(service).build())
-            .with_reader(reader)
-            .build();
+        let builder = SdkMeterProvider::builder()
+            .with_resource(resource)
+            .with_reader(rendered);
+        let provider = match reader {
+            Some(reader) => builder.with_reader(reader).build(),
+            None => builder.build(),
+        };
         Ok(Self { provider, registry })
     }
 
-    /// Returns what makes instruments. A counter named `ingest_events` is rendered as
+    /// Returns what makes instruments. A counter named `posthorn_ingest_events` is rendered as
     /// `posthorn_ingest_events_total`.
     #[must_use]
     pub fn meter(&self) -> Meter {
-        self.provider.meter(NAMESPACE)
+        self.provider.meter(SCOPE)
     }
 
     /// Renders all metrics in the text format of Prometheus.
@@ -50,6 +77,28 @@ impl Metrics {
             tracing::error!(%error, "metrics can't be rendered");
         }
         text
+    }
+}
+
+impl MetricReader for Reader {
+    fn register_pipeline(&self, pipeline: Weak<Pipeline>) {
+        self.0.register_pipeline(pipeline);
+    }
+
+    fn collect(&self, metrics: &mut ResourceMetrics) -> OTelSdkResult {
+        self.0.collect(metrics)
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.0.force_flush()
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.0.shutdown_with_timeout(timeout)
+    }
+
+    fn temporality(&self, kind: InstrumentKind) -> Temporality {
+        self.0.temporality(kind)
     }
 }
 
@@ -64,11 +113,11 @@ mod tests {
         let metrics = Metrics::new("ingest").unwrap();
         let meter = metrics.meter();
         let events = meter
-            .u64_counter("ingest_events")
+            .u64_counter("posthorn_ingest_events")
             .with_description("Events taken")
             .build();
         let latency = meter
-            .f64_histogram("ingest_publish_duration")
+            .f64_histogram("posthorn_ingest_publish_duration")
             .with_unit("s")
             .with_boundaries(vec![0.001, 0.01])
             .build();
@@ -94,8 +143,11 @@ mod tests {
         let one = Metrics::new("ingest").unwrap();
         let other = Metrics::new("ingest").unwrap();
 
-        one.meter().u64_counter("ingest_events").build().add(1, &[]);
+        one.meter()
+            .u64_counter("posthorn_ingest_events")
+            .build()
+            .add(1, &[]);
 
-        assert!(!other.render().contains("ingest_events"));
+        assert!(!other.render().contains("posthorn_ingest_events"));
     }
 }

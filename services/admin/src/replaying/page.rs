@@ -20,6 +20,10 @@ use jetstream::{
     retry_lane::{Cargo, job_headers},
     wire::TraceHeaders,
 };
+use telemetry::{
+    Tracer,
+    trace::{Kind, Origin},
+};
 use tokio::sync::Semaphore;
 
 use super::archive::{Archive, Stretch};
@@ -51,6 +55,7 @@ pub(super) struct Pages {
     broker: Broker,
     publisher: Publisher,
     instruments: Arc<Instruments>,
+    tracer: Tracer,
 }
 
 /// Events that a page deals with, each with whether it has its turn.
@@ -78,6 +83,7 @@ impl Pages {
             broker: parts.broker.clone(),
             publisher: Publisher::new(&parts.broker),
             instruments: Arc::clone(instruments),
+            tracer: parts.tracer.clone(),
         }
     }
 
@@ -207,10 +213,13 @@ impl Pages {
             tracing::warn!(job.id = %job.id, "event is too large for the broker now, not replayed");
             return false;
         }
-        let trace = trace(&job).to_string();
+        let origin = Origin::Root {
+            trace_id: trace(&job),
+        };
+        let span = (self.tracer).begin(Kind::Producer, "publish jobs", origin);
         let cargo = Cargo {
             body: event.body,
-            trace: TraceHeaders::new(Some(&trace), None),
+            trace: TraceHeaders::default().at(span.context()),
             previous: None,
         };
         let message = Outgoing {

@@ -21,7 +21,7 @@ use jetstream::{
 };
 use lifecycle::{Readiness, Shutdown};
 use serde_json::{Value, json};
-use telemetry::Metrics;
+use telemetry::{Metrics, Tracer};
 use tempfile::TempDir;
 use test_support::{NatsServer, eventually};
 use tokio::sync::watch;
@@ -110,6 +110,7 @@ impl Installation {
             shutdown: shutdown.clone(),
             readiness: readiness.clone(),
             metrics: metrics.clone(),
+            tracer: Tracer::default(),
         };
         let settings = Settings {
             operator_token: Secret::new(operator_token.to_owned()),

@@ -8,7 +8,9 @@ use domain::{
     oauth2::OAuth2,
     outcome::{ErrorKind, Failure},
     redaction::Scrubber,
+    trace::TraceParent,
 };
+use telemetry::{Metrics, Tracer};
 use test_support::{Answer, Receiver, free_port};
 use tokio::task::JoinSet;
 
@@ -18,6 +20,8 @@ use crate::{
     config::{Limits, Settings},
     dial::Dial,
     egress::Egress,
+    metrics::Instruments,
+    spans::Calls,
     tls::Tls,
 };
 
@@ -143,7 +147,7 @@ async fn a_token_server_that_fails_is_named_with_the_kind_of_its_failure() {
     ] {
         let deadline = Deadline::after(Duration::from_secs(1));
 
-        let failure = tokens(url).get(&client(), deadline).await.unwrap_err();
+        let failure = within(&tokens(url), deadline).await.unwrap_err();
 
         assert_eq!(failure.kind, kind, "{url}: {}", failure.message);
         assert!(
@@ -191,7 +195,14 @@ async fn all_at_once(tokens: &Arc<Tokens>) -> Vec<Result<Arc<Token>, Failure>> {
 }
 
 async fn get(tokens: &Tokens) -> Result<Arc<Token>, Failure> {
-    tokens.get(&client(), Deadline::after(BOUND)).await
+    within(tokens, Deadline::after(BOUND)).await
+}
+
+async fn within(tokens: &Tokens, deadline: Deadline) -> Result<Arc<Token>, Failure> {
+    let (tracer, attempt) = (Tracer::default(), TraceParent::root([1; 16], [1; 8]));
+    let instruments = Instruments::new(&Metrics::new("delivery").unwrap());
+    let calls = Calls::new(&tracer, &instruments, attempt, None);
+    tokens.get(&client(), deadline, &calls).await
 }
 
 fn value(token: &Token) -> &str {

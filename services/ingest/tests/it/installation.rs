@@ -14,7 +14,7 @@ use http_body_util::BodyExt as _;
 use jetstream::{Broker, token_bucket::TokenBucket, topology};
 use lifecycle::{Readiness, Shutdown};
 use serde_json::{Value, json};
-use telemetry::Metrics;
+use telemetry::{Metrics, Tracer};
 use test_support::{BrokerClient, NatsServer, StoredMessage, eventually};
 use tower_service::Service as _;
 
@@ -57,6 +57,7 @@ impl Installation {
             shutdown,
             readiness: readiness.clone(),
             metrics: Metrics::new("ingest").unwrap(),
+            tracer: Tracer::default(),
         };
         let settings = ingest::Settings {
             rates: Rates::default(),

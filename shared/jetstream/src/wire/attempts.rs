@@ -2,7 +2,7 @@
 
 mod content;
 
-use domain::{attempt::AttemptRecord, job_state::StateRecord};
+use domain::{attempt::AttemptRecord, job_state::StateRecord, trace::TraceParent};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
@@ -14,6 +14,8 @@ use super::{DecodeError, SCHEMA};
 pub struct Entry {
     list: List,
     json: Vec<u8>,
+    /// Where its trace goes on, as it stands in a batch.
+    span: Option<Vec<u8>>,
 }
 
 /// Which list of a batch a record stands in.
@@ -28,6 +30,16 @@ enum List {
 pub struct Encoder {
     attempts: Vec<u8>,
     states: Vec<u8>,
+    spans: Vec<u8>,
+}
+
+/// The span that a record belongs below, if its trace is recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traced {
+    /// The id of the record.
+    pub record: String,
+    /// The `traceparent` of the attempt's span.
+    pub parent: String,
 }
 
 #[derive(Deserialize)]
@@ -36,6 +48,8 @@ struct Batch<'a> {
     attempts: Vec<&'a RawValue>,
     #[serde(borrow, default)]
     states: Vec<&'a RawValue>,
+    #[serde(borrow, default)]
+    spans: Vec<&'a RawValue>,
 }
 
 /// What a batch holds.
@@ -45,6 +59,8 @@ pub struct Decoded {
     pub records: Vec<AttemptRecord>,
     /// Its records of states.
     pub states: Vec<StateRecord>,
+    /// Which of them belong to a trace that is recorded.
+    pub spans: Vec<Traced>,
     /// What in it is no record that this version can read, with the reason.
     pub unreadable: Vec<(String, String)>,
 }
@@ -61,6 +77,7 @@ impl Entry {
         Self {
             list: List::Attempts,
             json: json(record),
+            span: None,
         }
     }
 
@@ -70,13 +87,27 @@ impl Entry {
         Self {
             list: List::States,
             json: json(record),
+            span: None,
+        }
+    }
+
+    /// Says which span the record of that id belongs below.
+    #[must_use]
+    pub fn within(self, record: &str, span: TraceParent) -> Self {
+        let traced = Traced {
+            record: record.to_owned(),
+            parent: span.to_string(),
+        };
+        Self {
+            span: Some(json(&traced)),
+            ..self
         }
     }
 
     /// Returns how many bytes the record takes.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.json.len()
+        self.json.len() + self.span.as_ref().map_or(0, Vec::len)
     }
 }
 
@@ -93,6 +124,15 @@ impl Encoder {
             list.push(b',');
         }
         list.extend_from_slice(&entry.json);
+        if let Some(span) = &entry.span {
+            let head: &[u8] = if self.spans.is_empty() {
+                b"],\"spans\":["
+            } else {
+                b","
+            };
+            self.spans.extend_from_slice(head);
+            self.spans.extend_from_slice(span);
+        }
     }
 
     /// Returns the finished batch.
@@ -103,6 +143,7 @@ impl Encoder {
             batch.extend_from_slice(List::Attempts.head().as_bytes());
         }
         batch.extend_from_slice(&self.states);
+        batch.extend_from_slice(&self.spans);
         batch.extend_from_slice(b"]}");
         batch
     }
@@ -136,11 +177,17 @@ pub fn decode(payload: &[u8]) -> Result<Decoded, DecodeError> {
     if schema > SCHEMA {
         return Err(DecodeError::Newer(schema));
     }
-    let Batch { attempts, states } = serde_json::from_slice(payload).map_err(malformed)?;
+    let Batch {
+        attempts,
+        states,
+        spans,
+    } = serde_json::from_slice(payload).map_err(malformed)?;
     let mut unreadable = Vec::new();
     Ok(Decoded {
         records: readable(&attempts, &mut unreadable),
         states: readable(&states, &mut unreadable),
+        // A span that is not readable is no record that is lost.
+        spans: readable(&spans, &mut Vec::new()),
         unreadable,
     })
 }
@@ -162,6 +209,8 @@ fn readable<T: DeserializeOwned>(
 
 #[cfg(test)]
 mod tests {
+    use domain::trace::TraceParent;
+
     use super::{Encoder, Entry, decode};
     use crate::wire::DecodeError;
 
@@ -202,6 +251,24 @@ mod tests {
         (decoded.records.iter()).for_each(|one| encoder.push(&Entry::attempt(one)));
 
         assert_eq!(String::from_utf8(encoder.finish()).unwrap(), batch);
+    }
+
+    #[test]
+    fn the_form_with_spans_is_pinned() {
+        let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let batch = format!(
+            "{{\"schema\":1,\"attempts\":[{GOLDEN},{GOLDEN}],\"states\":[{STATE}],\
+             \"spans\":[{{\"record\":\"019a\",\"parent\":\"{parent}\"}}]}}"
+        );
+        let decoded = decode(batch.as_bytes()).unwrap();
+        let mut encoder = Encoder::default();
+        let span = TraceParent::parse(parent).unwrap();
+        encoder.push(&Entry::attempt(&decoded.records[0]).within("019a", span));
+        encoder.push(&Entry::attempt(&decoded.records[1]));
+        encoder.push(&Entry::state(&decoded.states[0]));
+
+        assert_eq!(String::from_utf8(encoder.finish()).unwrap(), batch);
+        assert_eq!(decoded.spans[0].parent, parent);
     }
 
     #[test]

@@ -19,10 +19,11 @@ use domain::{
     outcome::ErrorKind,
     token::Permission,
 };
-use http::{HeaderMap, request::Parts};
+use http::request::Parts;
 use http_api::{
     body::{self, Object},
     problem::Problem,
+    span,
 };
 use jetstream::{endpoint_bucket::Stored, retry_lane::Cargo, test_send::Sent, wire::TraceHeaders};
 use lifecycle::entropy;
@@ -117,7 +118,7 @@ pub(super) async fn handler(
     admin.following.catalogue.categorise(&mut event);
     let cargo = Cargo {
         body: event.body.clone(),
-        trace: trace(&parts.headers),
+        trace: trace(&parts),
         previous: None,
     };
     let sent = admin
@@ -185,9 +186,9 @@ fn job(event: &Event, stored: &Stored) -> Job {
 }
 
 /// Returns the trace that the caller's request is part of.
-fn trace(headers: &HeaderMap) -> TraceHeaders {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    TraceHeaders::new(text("traceparent"), text("tracestate"))
+fn trace(request: &Parts) -> TraceHeaders {
+    let text = |name| (request.headers.get(name)).and_then(|value| value.to_str().ok());
+    TraceHeaders::new(text("traceparent"), text("tracestate")).at(span::context(request))
 }
 
 impl TestView {

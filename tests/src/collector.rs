@@ -1,0 +1,189 @@
+//! A collector of OpenTelemetry: takes OTLP over HTTP, decodes its protobuf, and keeps the spans and metrics.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use opentelemetry_proto::tonic::{
+    collector::{metrics::v1::ExportMetricsServiceRequest, trace::v1::ExportTraceServiceRequest},
+    common::v1::{AnyValue, KeyValue, any_value::Value},
+    trace::v1::span::{Event, SpanKind},
+};
+use prost::Message as _;
+use test_support::{Answer, Receiver, eventually, script};
+
+/// How long spans may take to a collector.
+const BOUND: Duration = Duration::from_secs(60);
+
+/// A running collector.
+#[derive(Debug)]
+pub struct Collector {
+    receiver: Receiver,
+}
+
+/// A span as the collector got it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CollectedSpan {
+    /// The `service.name` of the process.
+    pub service: String,
+    /// Its name.
+    pub name: String,
+    /// Its kind, such as `Consumer`.
+    pub kind: String,
+    /// The id of its trace, in hex.
+    pub trace_id: String,
+    /// Its id, in hex.
+    pub span_id: String,
+    /// The id of the span above it, in hex; empty when there is none.
+    pub parent_span_id: String,
+    /// When it began, in nanoseconds.
+    pub started: u64,
+    /// When it ended, in nanoseconds.
+    pub ended: u64,
+    /// Whether it says that it failed.
+    pub failed: bool,
+    /// Its attributes, as text.
+    pub attributes: BTreeMap<String, String>,
+    /// The names of its events with their attributes.
+    pub events: Vec<(String, BTreeMap<String, String>)>,
+}
+
+impl CollectedSpan {
+    /// Returns an attribute, or the empty string.
+    #[must_use]
+    pub fn attribute(&self, name: &str) -> &str {
+        self.attributes.get(name).map_or("", String::as_str)
+    }
+}
+
+impl Default for Collector {
+    fn default() -> Self {
+        Self::start()
+    }
+}
+
+impl Collector {
+    /// Starts a collector that takes everything.
+    #[must_use]
+    pub fn start() -> Self {
+        Self::answering(Answer::ok())
+    }
+
+    /// Starts a collector that answers everything like this.
+    #[must_use]
+    pub fn answering(answer: Answer) -> Self {
+        Self {
+            receiver: Receiver::start(script::always(answer)),
+        }
+    }
+
+    /// Returns what `OTEL_EXPORTER_OTLP_ENDPOINT` is to be.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.receiver.url("").trim_end_matches('/').to_owned()
+    }
+
+    /// Returns how many requests came.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.receiver.count()
+    }
+
+    /// Returns all spans that came.
+    ///
+    /// # Panics
+    /// Panics when a request is no OTLP.
+    #[must_use]
+    pub fn spans(&self) -> Vec<CollectedSpan> {
+        let requests = self.receiver.requests_to("/v1/traces").into_iter();
+        requests
+            .flat_map(|request| {
+                assert_eq!(request.header("content-type"), "application/x-protobuf");
+                let request = ExportTraceServiceRequest::decode(request.body);
+                spans_of(request.expect("a request of OTLP"))
+            })
+            .collect()
+    }
+
+    /// Waits until the spans of a trace are as many as this, and returns them.
+    ///
+    /// # Panics
+    /// Panics when they don't come.
+    pub async fn wait_trace(&self, trace_id: &str, count: usize) -> Vec<CollectedSpan> {
+        eventually("the spans of a trace", BOUND, async || {
+            let mut spans = self.spans();
+            spans.retain(|span| span.trace_id == trace_id);
+            if spans.len() < count {
+                let names: Vec<_> = spans.iter().map(|span| &span.name).collect();
+                return Err(format!("{} of {count}: {names:?}", spans.len()));
+            }
+            Ok(spans)
+        })
+        .await
+    }
+
+    /// Returns the names of all metrics that came.
+    ///
+    /// # Panics
+    /// Panics when a request is no OTLP.
+    #[must_use]
+    pub fn metrics(&self) -> BTreeSet<String> {
+        let requests = self.receiver.requests_to("/v1/metrics").into_iter();
+        requests
+            .flat_map(|request| {
+                let request = ExportMetricsServiceRequest::decode(request.body);
+                let resources = request.expect("a request of OTLP").resource_metrics;
+                let scopes = resources.into_iter().flat_map(|one| one.scope_metrics);
+                scopes.flat_map(|scope| scope.metrics.into_iter().map(|metric| metric.name))
+            })
+            .collect()
+    }
+}
+
+fn spans_of(request: ExportTraceServiceRequest) -> Vec<CollectedSpan> {
+    let mut collected = Vec::new();
+    for resource in request.resource_spans {
+        let described = resource.resource.unwrap_or_default();
+        let service = attributes(described.attributes).remove("service.name");
+        for span in (resource.scope_spans.into_iter()).flat_map(|scope| scope.spans) {
+            collected.push(CollectedSpan {
+                service: service.clone().unwrap_or_default(),
+                kind: format!("{:?}", SpanKind::try_from(span.kind).unwrap_or_default()),
+                trace_id: hex(&span.trace_id),
+                span_id: hex(&span.span_id),
+                parent_span_id: hex(&span.parent_span_id),
+                started: span.start_time_unix_nano,
+                ended: span.end_time_unix_nano,
+                failed: span.status.is_some_and(|status| status.code == 2),
+                attributes: attributes(span.attributes),
+                events: span.events.into_iter().map(event).collect(),
+                name: span.name,
+            });
+        }
+    }
+    collected
+}
+
+fn event(event: Event) -> (String, BTreeMap<String, String>) {
+    (event.name, attributes(event.attributes))
+}
+
+fn attributes(pairs: Vec<KeyValue>) -> BTreeMap<String, String> {
+    pairs
+        .into_iter()
+        .map(|pair| (pair.key, text(pair.value)))
+        .collect()
+}
+
+fn text(value: Option<AnyValue>) -> String {
+    match value.and_then(|value| value.value) {
+        Some(Value::StringValue(text)) => text,
+        Some(Value::IntValue(number)) => number.to_string(),
+        other => format!("{other:?}"),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
