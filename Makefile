@@ -22,6 +22,8 @@ CLOUD_EVENTS = POSTHORN_CLOUD_EVENTS_PYTHON="$$(tools/ensure-python-venv cloud-e
 # The browser that the end-to-end tests look at the panel with, and what drives it.
 PANEL = POSTHORN_PANEL_PYTHON="$$(tools/ensure-python-venv panel)/bin/python" \
 	POSTHORN_CHROMIUM="$$(tools/ensure-chromium)"
+# Prometheus and promtool, which the end-to-end tests scrape metrics with and check alert rules by.
+PROMETHEUS = POSTHORN_PROMETHEUS_BIN="$$(tools/ensure-prometheus)"
 DENY = deny="$$(tools/ensure-cargo-deny)"
 
 .PHONY: help
@@ -93,10 +95,10 @@ chart: ## The Helm chart: lint, render, and check against Kubernetes and the bin
 # and nothing is compiled twice; the end-to-end tests run the binaries of target/debug.
 .PHONY: test-rust
 test-rust: ## All Rust tests: unit, property, snapshot, broker, store, end to end
-	@set -e; $(NATS); $(PG); $(CLOUD_EVENTS); $(VERIFIERS); $(PANEL); \
+	@set -e; $(NATS); $(PG); $(CLOUD_EVENTS); $(VERIFIERS); $(PANEL); $(PROMETHEUS); \
 	export POSTHORN_NATS_SERVER POSTHORN_PG_BIN POSTHORN_CLOUD_EVENTS_PYTHON; \
 	export POSTHORN_VERIFIERS_PYTHON POSTHORN_VERIFIERS_NODE; \
-	export POSTHORN_PANEL_PYTHON POSTHORN_CHROMIUM; \
+	export POSTHORN_PANEL_PYTHON POSTHORN_CHROMIUM POSTHORN_PROMETHEUS_BIN; \
 	set -o pipefail; \
 	$(CARGO) build $(LOCKED) --workspace --lib --bins --tests; \
 	$(CARGO) test $(LOCKED) --workspace --doc; \

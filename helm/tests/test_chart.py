@@ -130,6 +130,20 @@ class Chart(unittest.TestCase):
                     self.assertIn("secretKeyRef", entry.get("valueFrom", {}), f"{case}: {owner} {name}")
             self.assertEqual(of_kind(case, "Secret"), [])
 
+    def test_telemetry_is_sent_where_it_is_wanted_and_alerts_are_the_tested_ones(self):
+        names = {name: entry for _, name, entry in variables("production") if name.startswith("OTEL_")}
+        self.assertEqual(names["OTEL_EXPORTER_OTLP_ENDPOINT"]["value"], "https://otel.example.com:4317")
+        self.assertEqual(names["OTEL_BSP_MAX_QUEUE_SIZE"]["value"], "8192")
+        self.assertIn("secretKeyRef", names["OTEL_EXPORTER_OTLP_HEADERS"]["valueFrom"])
+        self.assertFalse([name for _, name, _ in variables("defaults") if name.startswith("OTEL_")])
+        source = (TOP / "shared" / "config" / "src" / "section" / "telemetry.rs").read_text()
+        for name in names:
+            parts = [name, name.removeprefix("OTEL_EXPORTER_OTLP_"), name.replace("TRACES_EXPORTER", "").replace("METRICS_EXPORTER", "")]
+            self.assertTrue(any(f'"{part}"' in source or part == "OTEL_" for part in parts), name)
+        [rule] = of_kind("production", "PrometheusRule")
+        tested = yaml.safe_load((TOP / "deploy" / "prometheus" / "posthorn.rules.yaml").read_text())
+        self.assertEqual(rule["spec"], tested)
+
     def test_pods_are_restricted(self):
         for case in ALL_CASES:
             owners = list(pods(case))

@@ -30,6 +30,7 @@ mod outcomes;
 mod panel;
 mod pausing;
 mod permissions;
+mod prometheus;
 mod refuses_bad_config;
 mod replay;
 mod restores;

@@ -99,6 +99,8 @@ fn wrong(launch: Launch) -> Launch {
         .env("POSTHORN_TRACE_URL", "https://traces.example/")
         .env("POSTHORN_INGEST_RATE_PER_ORGANISATION", "-1")
         .env("POSTHORN_NO_SUCH_SETTING", "1")
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", "collector")
+        .env("OTEL_TRACES_SAMPLER", "sometimes")
 }
 
 fn named(service: Service) -> Vec<&'static str> {
@@ -108,6 +110,8 @@ fn named(service: Service) -> Vec<&'static str> {
         "POSTHORN_REPLICAS",
         "POSTHORN_SHUTDOWN_GRACE_S",
         "POSTHORN_NO_SUCH_SETTING",
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "OTEL_TRACES_SAMPLER",
     ];
     // All services may share one environment: what another one reads is neither unknown nor checked.
     if matches!(service, Service::Delivery | Service::Admin) {

@@ -154,8 +154,10 @@ async fn a_collector_that_is_away_or_stands_still_costs_one_warning() {
         eventually("spans are counted as lost", BOUND, async || {
             let text = metrics.get("/metrics").await;
             let text = String::from_utf8_lossy(&text.body).into_owned();
-            let dropped = "posthorn_telemetry_spans_dropped_total{reason=\"queue-full\"}";
-            text.contains(dropped).then_some(()).ok_or(text)
+            let dropped = "posthorn_telemetry_spans_dropped_total{reason=\"queue-full\"} ";
+            let count = text.lines().find_map(|line| line.strip_prefix(dropped));
+            let count: u64 = count.and_then(|count| count.parse().ok()).unwrap_or(0);
+            if count > 0 { Ok(()) } else { Err(text) }
         })
         .await;
 
@@ -175,14 +177,26 @@ async fn a_collector_that_is_away_or_stands_still_costs_one_warning() {
 }
 
 #[tokio::test]
-async fn a_collector_gets_the_metrics_that_are_served() {
-    let collector = Collector::start();
-    let (stack, acme) = traced(&collector, &[("OTEL_METRIC_EXPORT_INTERVAL", "200")]).await;
+async fn a_collector_gets_spans_and_the_metrics_that_are_served_over_grpc_too() {
+    let collector = Collector::start_grpc();
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+        (
+            "OTEL_EXPORTER_OTLP_HEADERS",
+            "api-key=s3cret-of-the-collector",
+        ),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "200"),
+    ];
+    let (mut stack, acme) = traced(&collector, &variables).await;
     let receiver = Receiver::start(script::always(Answer::ok()));
     acme.register(&receiver.url("/"), &["order.paid"], json!({}))
         .await;
-    send_with(&acme, "evt-1", &format!("00-{TRACE}-{PRODUCER}-00")).await;
-    receiver.wait_for(1, BOUND).await;
+    send_with(&acme, "evt-1", &format!("00-{TRACE}-{PRODUCER}-01")).await;
+    let spans = collector.wait_trace(TRACE, PER_DELIVERY + 2).await;
+    assert_eq!(
+        Tree::new(&spans).only("POST /api/v2/events").parent_span_id,
+        PRODUCER
+    );
 
     eventually("the metrics arrive", BOUND, async || {
         let names = collector.metrics();
@@ -203,6 +217,16 @@ async fn a_collector_gets_the_metrics_that_are_served() {
         }
     })
     .await;
+    let keys: Vec<_> = collector.header("api-key").into_iter().collect();
+    assert_eq!(keys, ["s3cret-of-the-collector"]);
+    for service in Service::ALL {
+        assert!(
+            !stack
+                .service(service)
+                .log()
+                .contains("s3cret-of-the-collector")
+        );
+    }
     stack.stop().await;
 }
 

@@ -1,10 +1,12 @@
-//! A collector of OpenTelemetry: takes OTLP over HTTP, decodes its protobuf, and keeps the spans and metrics.
+//! A collector of OpenTelemetry: takes OTLP over HTTP or gRPC, decodes its protobuf, and keeps the spans and metrics.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
 
+use bytes::Bytes;
+use http::HeaderMap;
 use opentelemetry_proto::tonic::{
     collector::{metrics::v1::ExportMetricsServiceRequest, trace::v1::ExportTraceServiceRequest},
     common::v1::{AnyValue, KeyValue, any_value::Value},
@@ -13,13 +15,28 @@ use opentelemetry_proto::tonic::{
 use prost::Message as _;
 use test_support::{Answer, Receiver, eventually, script};
 
+use crate::grpc::GrpcServer;
+
 /// How long spans may take to a collector.
 const BOUND: Duration = Duration::from_secs(60);
 
 /// A running collector.
 #[derive(Debug)]
 pub struct Collector {
-    receiver: Receiver,
+    way: Way,
+}
+
+#[derive(Debug)]
+enum Way {
+    Http(Receiver),
+    Grpc(GrpcServer),
+}
+
+/// A request of OTLP: its path, what went along, and its protobuf.
+struct Sent {
+    path: String,
+    headers: HeaderMap,
+    body: Bytes,
 }
 
 /// A span as the collector got it.
@@ -74,20 +91,53 @@ impl Collector {
     #[must_use]
     pub fn answering(answer: Answer) -> Self {
         Self {
-            receiver: Receiver::start(script::always(answer)),
+            way: Way::Http(Receiver::start(script::always(answer))),
+        }
+    }
+
+    /// Starts a collector that speaks gRPC and takes everything.
+    #[must_use]
+    pub fn start_grpc() -> Self {
+        Self {
+            way: Way::Grpc(GrpcServer::start()),
         }
     }
 
     /// Returns what `OTEL_EXPORTER_OTLP_ENDPOINT` is to be.
     #[must_use]
     pub fn url(&self) -> String {
-        self.receiver.url("").trim_end_matches('/').to_owned()
+        match &self.way {
+            Way::Http(receiver) => receiver.url("").trim_end_matches('/').to_owned(),
+            Way::Grpc(server) => server.url(),
+        }
     }
 
-    /// Returns how many requests came.
+    /// Returns the values of a header in all requests that came.
     #[must_use]
-    pub fn requests(&self) -> u64 {
-        self.receiver.count()
+    pub fn header(&self, name: &str) -> BTreeSet<String> {
+        let values = self.sent().into_iter().map(|sent| sent.headers);
+        values
+            .filter_map(|headers| Some(headers.get(name)?.to_str().ok()?.to_owned()))
+            .collect()
+    }
+
+    fn sent(&self) -> Vec<Sent> {
+        match &self.way {
+            Way::Http(receiver) => (receiver.requests().into_iter())
+                .map(|request| Sent {
+                    path: request.path,
+                    headers: request.headers,
+                    body: request.body,
+                })
+                .collect(),
+            Way::Grpc(server) => (server.calls().into_iter())
+                .map(|call| Sent {
+                    path: call.path,
+                    headers: call.metadata,
+                    body: call.message,
+                })
+                .collect(),
+        }
     }
 
     /// Returns all spans that came.
@@ -96,10 +146,11 @@ impl Collector {
     /// Panics when a request is no OTLP.
     #[must_use]
     pub fn spans(&self) -> Vec<CollectedSpan> {
-        let requests = self.receiver.requests_to("/v1/traces").into_iter();
+        let requests = self.sent().into_iter().filter(|sent| {
+            sent.path == "/v1/traces" || sent.path.ends_with("trace.v1.TraceService/Export")
+        });
         requests
             .flat_map(|request| {
-                assert_eq!(request.header("content-type"), "application/x-protobuf");
                 let request = ExportTraceServiceRequest::decode(request.body);
                 spans_of(request.expect("a request of OTLP"))
             })
@@ -129,7 +180,9 @@ impl Collector {
     /// Panics when a request is no OTLP.
     #[must_use]
     pub fn metrics(&self) -> BTreeSet<String> {
-        let requests = self.receiver.requests_to("/v1/metrics").into_iter();
+        let requests = self.sent().into_iter().filter(|sent| {
+            sent.path == "/v1/metrics" || sent.path.ends_with("metrics.v1.MetricsService/Export")
+        });
         requests
             .flat_map(|request| {
                 let request = ExportMetricsServiceRequest::decode(request.body);

@@ -15,6 +15,7 @@ mod collector;
 mod command_line;
 mod description;
 mod dev;
+mod grpc;
 mod organisation;
 mod process_table;
 mod service;

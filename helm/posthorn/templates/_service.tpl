@@ -196,6 +196,9 @@ topologySpreadConstraints:
 - name: {{ printf "POSTHORN_%s_PLACES" (upper (replace "-" "_" .service)) }}
   value: {{ .values.places | quote }}
 {{- end }}
+{{- if $root.Values.telemetry.headers }}
+{{ include "posthorn.fromSecret" (dict "root" $root "name" "OTEL_EXPORTER_OTLP_HEADERS" "key" "otlp-headers") }}
+{{- end }}
 {{- with $root.Values.extraEnv }}
 {{ toYaml . }}
 {{- end }}

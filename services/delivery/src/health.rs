@@ -22,7 +22,10 @@ use jetstream::{
 };
 use parking_lot::Mutex;
 
-use crate::{metrics::Instruments, targets::Target};
+use crate::{
+    metrics::{self, Instruments},
+    targets::Target,
+};
 
 /// How often a change is tried again when somebody else was faster.
 const TRIES: usize = 5;
@@ -81,6 +84,7 @@ impl Keeper {
             parts.shutdown.draining(),
         );
         parts.shutdown.spawn_infallible("health watch", following);
+        metrics::watch_breakers(&parts.metrics, &healths);
         Ok(Arc::new(Self {
             broker: parts.broker.clone(),
             bucket,

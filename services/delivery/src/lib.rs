@@ -79,10 +79,8 @@ pub async fn start(settings: &Settings, parts: &Parts) -> anyhow::Result<()> {
         .watch_fill(broker.clone(), shutdown.draining());
     shutdown.spawn_infallible("attempts fill", filling);
     let crowd = Crowd::default();
-    shutdown.spawn_infallible(
-        "crowd",
-        crowd.clone().watch(broker.clone(), shutdown.draining()),
-    );
+    let counting = crowd.clone().watch(broker.clone(), shutdown.draining());
+    shutdown.spawn_infallible("crowd", counting);
     let keeper = Keeper::start(parts, &publisher, &instruments, limits.disable_after).await?;
     let traffic = Arc::new(Traffic::new(limits.places, peers, Arc::clone(&keeper)));
     let timing = Arc::clone(&traffic).keep_time(shutdown.draining());

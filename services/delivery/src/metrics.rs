@@ -1,9 +1,12 @@
 //! What delivery counts. No label takes an unbounded set of values.
 
+use std::sync::Arc;
+
 use domain::{
     attempt::AttemptRecord, flow::Parked, health::State, job::Job, outcome::ErrorKind,
     retry::Reason,
 };
+use jetstream::health_bucket::Healths;
 use telemetry::{Counter, Histogram, KeyValue, Metrics, UpDownCounter};
 
 /// Seconds, from what loopback takes to what a time-out allows.
@@ -25,6 +28,31 @@ pub(crate) struct Instruments {
     token_fetches: Counter<u64>,
 }
 
+/// Shows how many endpoints are in each state that is no good one, as this replica knows it.
+pub(crate) fn watch_breakers(metrics: &Metrics, healths: &Arc<Healths>) {
+    let healths = Arc::clone(healths);
+    // The registry keeps what it asks; the handle is not needed.
+    let _gauge = metrics
+        .meter()
+        .u64_observable_gauge("posthorn_delivery_breakers")
+        .with_description("Endpoints by the state of their breaker; closed ones are not counted.")
+        .with_callback(move |gauge| {
+            for state in [State::Open, State::Disabled] {
+                let count = u64::try_from(healths.count(state)).unwrap_or(u64::MAX);
+                gauge.observe(count, &[KeyValue::new("state", state_name(state))]);
+            }
+        })
+        .build();
+}
+
+fn state_name(state: State) -> &'static str {
+    match state {
+        State::Closed => "closed",
+        State::Open => "open",
+        State::Disabled => "disabled",
+    }
+}
+
 /// Counts as under way while it lives.
 #[derive(Debug)]
 pub(crate) struct UnderWay(UpDownCounter<i64>);
@@ -38,7 +66,7 @@ impl Drop for UnderWay {
 impl Instruments {
     pub(crate) fn new(metrics: &Metrics) -> Self {
         let meter = metrics.meter();
-        Self {
+        let instruments = Self {
             attempts: meter
                 .u64_counter("posthorn_delivery_attempts")
                 .with_description("Attempts by outcome.")
@@ -80,7 +108,32 @@ impl Instruments {
                 .u64_counter("posthorn_delivery_token_fetches")
                 .with_description("OAuth 2.0 tokens asked for, by outcome.")
                 .build(),
+        };
+        instruments.show_zeroes();
+        instruments
+    }
+
+    /// Shows every counter before it counts: where there was none before, nobody sees the first increase.
+    fn show_zeroes(&self) {
+        let zero = |counter: &Counter<u64>, label, value| {
+            counter.add(0, &[KeyValue::new(label, value)]);
+        };
+        zero(&self.attempts, "outcome", "accepted");
+        zero(&self.token_fetches, "outcome", "granted");
+        for kind in ErrorKind::ALL {
+            zero(&self.attempts, "outcome", kind.as_str());
+            zero(&self.token_fetches, "outcome", kind.as_str());
         }
+        for reason in Reason::ALL {
+            zero(&self.dead_letters, "reason", reason.as_str());
+        }
+        for why in Parked::ALL {
+            zero(&self.parked, "reason", why.as_str());
+        }
+        for state in [State::Closed, State::Open, State::Disabled] {
+            zero(&self.health_changes, "state", state_name(state));
+        }
+        self.in_flight.add(0, &[]);
     }
 
     /// Counts an attempt as under way until the returned guard is dropped.
@@ -114,12 +167,8 @@ impl Instruments {
 
     /// Counts a change of an endpoint's health.
     pub(crate) fn health_changes(&self, state: State) {
-        let state = match state {
-            State::Closed => "closed",
-            State::Open => "open",
-            State::Disabled => "disabled",
-        };
-        self.health_changes.add(1, &[KeyValue::new("state", state)]);
+        let labels = [KeyValue::new("state", state_name(state))];
+        self.health_changes.add(1, &labels);
     }
 
     /// Counts a token that was asked for, and what became of it.

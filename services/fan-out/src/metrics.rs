@@ -14,7 +14,7 @@ pub(crate) struct Instruments {
 impl Instruments {
     pub(crate) fn new(metrics: &Metrics) -> Self {
         let meter = metrics.meter();
-        Self {
+        let instruments = Self {
             events: meter
                 .u64_counter("posthorn_fan_out_events")
                 .with_description("Events turned into jobs.")
@@ -34,7 +34,16 @@ impl Instruments {
                     0.0, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1_000.0, 10_000.0,
                 ])
                 .build(),
+        };
+        // Where there was no counter before, nobody sees its first increase.
+        for counter in [
+            &instruments.events,
+            &instruments.jobs,
+            &instruments.rejected,
+        ] {
+            counter.add(0, &[]);
         }
+        instruments
     }
 
     /// Counts an event that became so many jobs.

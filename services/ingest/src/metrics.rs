@@ -15,6 +15,10 @@ impl Instruments {
             .u64_counter("posthorn_ingest_events")
             .with_description("Events answered with 202, and whether they were there already.")
             .build();
+        // Where there was no counter before, nobody sees its first increase.
+        for label in ["true", "false"] {
+            events.add(0, &[KeyValue::new("deduplicated", label)]);
+        }
         Self { events }
     }
 

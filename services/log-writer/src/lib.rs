@@ -49,16 +49,17 @@ pub async fn start(settings: &Settings, store: &AttemptStore, parts: &Parts) -> 
         broker,
         shutdown,
         readiness,
-        metrics,
+        metrics: registry,
         ..
     } = parts;
-    let instruments = Arc::new(Instruments::new(metrics));
+    let instruments = Arc::new(Instruments::new(registry));
     let days = retention::days(store, settings.retention, parts);
     shutdown.spawn_infallible("retention of days", days);
     let bodies = retention::bodies(store, parts);
     shutdown.spawn_infallible("retention of bodies", bodies);
     let patience = Patience::new(shutdown.draining());
     shutdown.spawn_work(readiness.follow("store", patience.reachable()));
+    metrics::watch_store(registry, patience.reachable());
     shutdown.spawn_infallible(
         "store watch",
         watch_store(store.clone(), patience.clone(), shutdown),

@@ -118,6 +118,17 @@ pub enum Parked {
 }
 
 impl Parked {
+    /// All reasons, in the order of their declaration.
+    pub const ALL: [Self; 7] = [
+        Self::RateLimit,
+        Self::InFlight,
+        Self::Breaker,
+        Self::Recovering,
+        Self::Paused,
+        Self::Elsewhere,
+        Self::Unusable,
+    ];
+
     /// Returns the name as it stands in records and metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -16,7 +16,7 @@ use lifecycle::{Readiness, Shutdown, probes};
 use telemetry::{Metrics, Telemetry, Tracer};
 use tokio::net::TcpListener;
 
-use crate::{problem, server, span};
+use crate::{backlog, problem, server, span};
 
 /// How often the connection to the broker is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -47,9 +47,12 @@ impl Parts {
             .context("open the replicas bucket")
     }
 
-    /// Makes a pull loop on a consumer that ends with this process.
+    /// Makes a pull loop on a consumer that ends with this process, and shows how much lies before it.
     #[must_use]
     pub fn pull(&self, durable: Durable, places: usize, gate: Gate) -> Pull {
+        let (broker, stop) = (self.broker.clone(), self.shutdown.draining());
+        let watching = backlog::watch(broker, durable, self.metrics.clone(), stop);
+        self.shutdown.spawn_infallible("backlog", watching);
         Pull {
             durable,
             places,
@@ -135,7 +138,7 @@ where
     let address = listener.local_addr().context("read the address")?;
     server::serve(
         listener,
-        problem::with_fallbacks(span::traced(own, &parts.tracer).merge(probes)),
+        problem::with_fallbacks(span::watched(own, &parts.tracer, &parts.metrics).merge(probes)),
         &shutdown,
     );
     tracing::info!(service, version = env!("CARGO_PKG_VERSION"), %address, "started");

@@ -4,6 +4,7 @@
 //! Every path answers a failure with the envelope of [`problem`].
 
 pub mod auth;
+mod backlog;
 pub mod body;
 pub mod host;
 pub mod openapi;

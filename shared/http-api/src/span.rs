@@ -1,4 +1,6 @@
-//! The span of a request, and the trace that a request belongs to.
+//! The span of a request, how long it took, and the trace that it belongs to.
+
+use std::time::Instant;
 
 use axum::{
     Router,
@@ -7,23 +9,44 @@ use axum::{
     response::Response,
 };
 use domain::trace::TraceParent;
-use http::{HeaderMap, Method, request::Parts};
+use http::{HeaderMap, Method, StatusCode, request::Parts};
 use telemetry::{
-    KeyValue, Tracer, attribute,
+    Histogram, KeyValue, Metrics, Tracer, attribute,
     trace::{Kind, Origin, Span},
 };
+
+/// Seconds, from what memory answers to what a test send takes.
+const SECONDS: [f64; 12] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0, 60.0,
+];
 
 /// The span of a request, for whoever answers it.
 #[derive(Debug, Clone, Copy)]
 struct Current(TraceParent);
 
-/// Records a span for each request to the routes of a service, as the caller's `traceparent` wants it.
-pub(crate) fn traced(router: Router, tracer: &Tracer) -> Router {
-    // Without spans, a request passes through no more than it must. A router without routes takes no layer.
-    if !tracer.is_on() || !router.has_routes() {
+#[derive(Debug, Clone)]
+struct Watch {
+    tracer: Tracer,
+    duration: Histogram<f64>,
+}
+
+/// Takes the time of each request to the routes of a service, and records its span if its caller wants one.
+pub(crate) fn watched(router: Router, tracer: &Tracer, metrics: &Metrics) -> Router {
+    // A router without routes takes no layer.
+    if !router.has_routes() {
         return router;
     }
-    router.route_layer(middleware::from_fn_with_state(tracer.clone(), trace))
+    let watch = Watch {
+        tracer: tracer.clone(),
+        duration: metrics
+            .meter()
+            .f64_histogram("posthorn_http_request_duration")
+            .with_unit("s")
+            .with_description("How long requests take, by method, route and class of status.")
+            .with_boundaries(SECONDS.to_vec())
+            .build(),
+    };
+    router.route_layer(middleware::from_fn_with_state(watch, watch_one))
 }
 
 /// Returns the span that everything belongs below that a request leads to: the request's own, or the
@@ -38,9 +61,13 @@ pub fn context(parts: &Parts) -> TraceParent {
     }
 }
 
-async fn trace(State(tracer): State<Tracer>, mut request: Request, next: Next) -> Response {
-    let mut span = tracer.begin(Kind::Server, "request", origin(request.headers()));
-    describe(&mut span, &request);
+async fn watch_one(State(watch): State<Watch>, mut request: Request, next: Next) -> Response {
+    let begun = Instant::now();
+    let method = method(request.method());
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let route = route.as_ref().map_or("", MatchedPath::as_str).to_owned();
+    let mut span = (watch.tracer).begin(Kind::Server, "request", origin(request.headers()));
+    describe(&mut span, method, &route, request.uri().path());
     request.extensions_mut().insert(Current(span.context()));
     let response = next.run(request).await;
     let status = response.status();
@@ -49,19 +76,22 @@ async fn trace(State(tracer): State<Tracer>, mut request: Request, next: Next) -
         // As the conventions have it, a refusal is no error of the server's.
         span.fail(status.as_u16().to_string());
     }
+    let labels = [
+        KeyValue::new("method", method),
+        KeyValue::new("route", route),
+        KeyValue::new("status", class(status)),
+    ];
+    (watch.duration).record(begun.elapsed().as_secs_f64(), &labels);
     response
 }
 
-fn describe(span: &mut Span, request: &Request) {
-    let route = request.extensions().get::<MatchedPath>();
-    let route = route.map_or("", MatchedPath::as_str);
-    let method = method(request.method());
+fn describe(span: &mut Span, method: &'static str, route: &str, path: &str) {
     span.rename(|| format!("{method} {route}"));
     span.describe(|| {
         [
             KeyValue::new(attribute::HTTP_METHOD, method),
             KeyValue::new(attribute::HTTP_ROUTE, route.to_owned()),
-            KeyValue::new(attribute::URL_PATH, request.uri().path().to_owned()),
+            KeyValue::new(attribute::URL_PATH, path.to_owned()),
             KeyValue::new(attribute::URL_SCHEME, "http"),
         ]
     });
@@ -84,4 +114,15 @@ fn method(method: &Method) -> &'static str {
 fn origin(headers: &HeaderMap) -> Origin {
     let parent = headers.get("traceparent");
     Origin::of(parent.and_then(|value| value.to_str().ok()))
+}
+
+/// Returns the class of a status, of which there are few.
+fn class(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        ..=199 => "1xx",
+        200..=299 => "2xx",
+        300..=399 => "3xx",
+        400..=499 => "4xx",
+        500.. => "5xx",
+    }
 }

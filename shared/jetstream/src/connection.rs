@@ -12,7 +12,7 @@ use std::{
 use async_nats::{
     ConnectOptions, Event, ServerAddr,
     connection::State,
-    jetstream::{self, consumer::PullConsumer},
+    jetstream::{self, consumer::PullConsumer, stream::Info},
 };
 use percent_encoding::percent_decode_str;
 
@@ -80,6 +80,21 @@ impl ServerVersion {
     }
 }
 
+/// What lies before a consumer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Backlog {
+    /// Messages that were never handed out.
+    pub pending: u64,
+    /// Messages that are handed out, or wait to be handed out again.
+    pub unacknowledged: u64,
+    /// All messages of the stream.
+    pub messages: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// How full the stream is: from 0 to 1 of its most bytes, 0 if it has no such limit.
+    pub fill: f64,
+}
+
 impl Broker {
     /// Connects, trying for up to 20 s. Later losses of the connection heal by themselves.
     ///
@@ -125,6 +140,26 @@ impl Broker {
         self.client.max_payload().saturating_sub(HEADER_ROOM_BYTES)
     }
 
+    /// Returns what lies before a consumer, and how full its stream is.
+    ///
+    /// # Errors
+    /// The broker's word when it does not answer.
+    pub async fn backlog(&self, durable: Durable) -> Result<Backlog, String> {
+        let name = self.names.stream(durable.stream());
+        let stream = self.context.get_stream(&name).await;
+        let stream = stream.map_err(|error| error.to_string())?;
+        let consumer = stream.consumer_info(durable.name()).await;
+        let consumer = consumer.map_err(|error| error.to_string())?;
+        let info = stream.cached_info();
+        Ok(Backlog {
+            pending: consumer.num_pending,
+            unacknowledged: u64::try_from(consumer.num_ack_pending).unwrap_or(0),
+            messages: info.state.messages,
+            bytes: info.state.bytes,
+            fill: fill(info),
+        })
+    }
+
     /// Returns how many messages of a consumer are handed out or wait on it.
     ///
     /// # Errors
@@ -149,14 +184,7 @@ impl Broker {
             .get_stream(self.names.stream(stream))
             .await
             .map_err(|error| error.to_string())?;
-        let info = stream.cached_info();
-        Ok(match u32::try_from(info.config.max_bytes / 1024) {
-            Ok(limit_kib) if limit_kib > 0 => {
-                let used_kib = u32::try_from(info.state.bytes / 1024).unwrap_or(u32::MAX);
-                f64::from(used_kib) / f64::from(limit_kib)
-            }
-            _ => 0.0,
-        })
+        Ok(fill(stream.cached_info()))
     }
 
     /// Returns whether a wait may be a schedule: the server keeps them safely, and the stream takes
@@ -295,6 +323,16 @@ fn without_user_info(url: &str) -> String {
         })
         .collect::<Vec<_>>()
         .join(",")
+}
+
+fn fill(info: &Info) -> f64 {
+    match u32::try_from(info.config.max_bytes / 1024) {
+        Ok(limit_kib) if limit_kib > 0 => {
+            let used_kib = u32::try_from(info.state.bytes / 1024).unwrap_or(u32::MAX);
+            f64::from(used_kib) / f64::from(limit_kib)
+        }
+        _ => 0.0,
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use domain::{
-    health::Health,
+    health::{Health, State},
     name::{EndpointId, OrganisationId},
 };
 use parking_lot::RwLock;
@@ -139,6 +139,15 @@ impl Healths {
     #[must_use]
     pub fn get(&self, endpoint: &EndpointId) -> Option<Stored> {
         self.0.read().get(endpoint).cloned()
+    }
+
+    /// Returns how many endpoints have a health in that state.
+    #[must_use]
+    pub fn count(&self, state: State) -> usize {
+        let all = self.0.read();
+        all.values()
+            .filter(|stored| stored.health.state == state)
+            .count()
     }
 
     /// Takes in what we have just written or read, before the watch tells us.

@@ -40,4 +40,4 @@ pub mod topology;
 pub mod wire;
 
 pub use async_nats::HeaderMap;
-pub use connection::{Broker, Options};
+pub use connection::{Backlog, Broker, Options};

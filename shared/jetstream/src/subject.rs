@@ -42,7 +42,9 @@ impl Stream {
         Self::Signals,
     ];
 
-    fn suffix(self) -> &'static str {
+    /// Returns what the stream is called behind the prefix of an installation.
+    #[must_use]
+    pub fn name(self) -> &'static str {
         match self {
             Self::Events => "EVENTS",
             Self::Jobs => "JOBS",
@@ -168,7 +170,7 @@ impl Names {
     /// Returns a stream's name, such as `posthorn_EVENTS`.
     #[must_use]
     pub fn stream(&self, stream: Stream) -> String {
-        format!("{}_{}", self.prefix, stream.suffix())
+        format!("{}_{}", self.prefix, stream.name())
     }
 
     /// Returns a bucket's name, such as `posthorn_endpoints`.

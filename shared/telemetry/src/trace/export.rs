@@ -23,6 +23,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Metrics;
 
+/// Why a span is lost: it found no room.
+const QUEUE_FULL: &str = "queue-full";
+/// Why a span is lost: the collector did not take it.
+const EXPORT_FAILED: &str = "export-failed";
+
 /// Takes spans that have ended.
 #[derive(Debug)]
 pub(crate) struct Queue {
@@ -87,7 +92,7 @@ impl Queue {
     pub(crate) fn push(&self, span: SpanData) {
         if self.spans.try_send(span).is_err() {
             self.fate
-                .lost(1, "queue-full", "more spans than the collector takes");
+                .lost(1, QUEUE_FULL, "more spans than the collector takes");
         }
     }
 }
@@ -147,8 +152,8 @@ impl<E: SpanExporter> Sending<E> {
         let sending = self.exporter.export(spans);
         match timeout(self.settings.export_within, sending).await {
             Ok(Ok(())) => self.fate.sent(count),
-            Ok(Err(error)) => self.fate.lost(count, "export-failed", &error.to_string()),
-            Err(_elapsed) => self.fate.lost(count, "export-failed", "no answer in time"),
+            Ok(Err(error)) => self.fate.lost(count, EXPORT_FAILED, &error.to_string()),
+            Err(_elapsed) => self.fate.lost(count, EXPORT_FAILED, "no answer in time"),
         }
     }
 }
@@ -156,7 +161,7 @@ impl<E: SpanExporter> Sending<E> {
 impl Fate {
     fn new(metrics: &Metrics) -> Self {
         let meter = metrics.meter();
-        Self {
+        let fate = Self {
             exported: meter
                 .u64_counter("posthorn_telemetry_spans_exported")
                 .with_description("Spans that a collector has taken.")
@@ -166,7 +171,13 @@ impl Fate {
                 .with_description("Spans that were lost, by reason.")
                 .build(),
             is_losing: AtomicBool::new(false),
+        };
+        // Where there was no counter before, nobody sees its first increase.
+        fate.exported.add(0, &[]);
+        for reason in [QUEUE_FULL, EXPORT_FAILED] {
+            fate.dropped.add(0, &[KeyValue::new("reason", reason)]);
         }
+        fate
     }
 
     fn sent(&self, count: u64) {
