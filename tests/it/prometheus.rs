@@ -278,9 +278,11 @@ async fn metrics(stack: &Stack, service: Service) -> String {
 }
 
 fn tool(name: &str) -> PathBuf {
-    let folder = std::env::var("POSTHORN_PROMETHEUS_BIN").expect(
-        "POSTHORN_PROMETHEUS_BIN names the folder of prometheus and promtool: make test-rust sets it, or use tools/ensure-prometheus",
-    );
+    let Ok(folder) = std::env::var("POSTHORN_PROMETHEUS_BIN") else {
+        panic!(
+            "POSTHORN_PROMETHEUS_BIN names the folder of {name}: tools/ensure-prometheus prints it"
+        );
+    };
     Path::new(&folder).join(name)
 }
 

@@ -1,4 +1,4 @@
-//! Promise 6: whatever happens, no secret is in an answer, in a service's output, in a metric or at rest.
+//! Promise 6: whatever happens, no secret is in an answer, in a service's output, in a metric, in a span or at rest.
 
 mod needle;
 mod places;
@@ -7,7 +7,7 @@ mod story;
 use std::sync::Arc;
 
 use domain::endpoint::Endpoint;
-use e2e::{Service, Stack};
+use e2e::{Collector, Service, Stack};
 use jetstream::sealing::Keyring;
 use serde_json::json;
 use test_support::{
@@ -25,6 +25,7 @@ const STORE_PASSWORD: &str = "password-of-the-store-32";
 const PROXY_PASSWORD: &str = "password-of-the-proxy-33";
 /// `posthorn:password-of-the-proxy-33`.
 const PROXY_AUTHORIZATION: &str = "Basic cG9zdGhvcm46cGFzc3dvcmQtb2YtdGhlLXByb3h5LTMz";
+const COLLECTOR_KEY: &str = "key-of-the-collector-34";
 const SECRETS_KEY: &str = "dGhpcyBrZXkgb2YgMzIgYnl0ZXMgc2VhbHMgaXQgYWw=";
 /// Everything that services can be made to write.
 const FILTER: &str = "trace";
@@ -32,14 +33,21 @@ const DATABASE: &str = "secrets";
 
 #[tokio::test]
 async fn no_secret_is_seen_with_a_file_for_a_store() {
-    let variables = [("POSTHORN_SECRETS_KEY", SECRETS_KEY)];
+    let collector = Collector::start();
+    let (endpoint, key) = (collector.url(), format!("api-key={COLLECTOR_KEY}"));
+    let variables = [
+        ("POSTHORN_SECRETS_KEY", SECRETS_KEY),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint),
+        ("OTEL_EXPORTER_OTLP_HEADERS", &key),
+    ];
     let mut stack = Stack::start_guarded(NATS_PASSWORD, FILTER, &variables).await;
     let mut story = live(&mut stack).await;
 
     stack.broker().restart();
     stack.wait_ready().await;
     story.read_everything().await;
-    let files = places::files(stack.directory());
+    let mut files = places::files(stack.directory());
+    files.push(collected(&mut stack, &collector).await);
 
     assert!(files.iter().any(|file| file.name.contains("attempts.db")));
     assert_unseen(&mut stack, story, files).await;
@@ -51,11 +59,16 @@ async fn no_secret_is_seen_with_postgresql_and_a_proxy() {
     let proxy = HttpProxy::start(ProxyConduct::ConnectFor(PROXY_AUTHORIZATION.to_owned()));
     let store = cluster.create_database(DATABASE);
     let store = store.replace("postgres@", &format!("postgres:{STORE_PASSWORD}@"));
+    let collector = Collector::start_grpc();
+    let (endpoint, key) = (collector.url(), format!("api-key={COLLECTOR_KEY}"));
     let through = format!("http://posthorn:{PROXY_PASSWORD}@{}", proxy.address());
     let variables = [
         ("POSTHORN_SECRETS_KEY", SECRETS_KEY),
         ("POSTHORN_STORE_URL", &store),
         ("POSTHORN_EGRESS_PROXY", &through),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", &key),
     ];
     let mut stack = Stack::start_guarded(NATS_PASSWORD, FILTER, &variables).await;
     let mut story = live(&mut stack).await;
@@ -72,6 +85,7 @@ async fn no_secret_is_seen_with_postgresql_and_a_proxy() {
     assert!(!proxy.heads().is_empty());
     let tables = String::from_utf8_lossy(&files[files.len() - 1].bytes).into_owned();
     assert!(tables.contains("you sent"), "records are in the tables");
+    files.push(collected(&mut stack, &collector).await);
     assert_unseen(&mut stack, story, files).await;
 }
 
@@ -110,6 +124,26 @@ async fn secrets_reach_the_receiver_as_they_were_given() {
     assert_eq!(request.header("x-api-key"), "key-0815");
 }
 
+/// Returns everything that a collector got once all services have sent their last spans; then they start again.
+async fn collected(stack: &mut Stack, collector: &Collector) -> Place {
+    for service in Service::ALL {
+        stack.service(service).signal(Signal::Terminate);
+    }
+    for service in Service::ALL {
+        stack.service(service).wait_exit(BOUND).await;
+    }
+    let bytes = collector.bytes();
+    for name in ["process jobs", "http.response.status_code", "url.full"] {
+        let found = memchr::memmem::find(&bytes, name.as_bytes());
+        assert!(found.is_some(), "{name} is in no span");
+    }
+    for service in Service::ALL {
+        stack.service(service).restart();
+    }
+    stack.wait_ready().await;
+    Place::new("what a collector got", bytes)
+}
+
 /// Lets everything happen in which a secret plays a part.
 async fn live(stack: &mut Stack) -> Story {
     let mut story = Story::begin(stack).await;
@@ -132,6 +166,7 @@ async fn assert_unseen(stack: &mut Stack, story: Story, files: Vec<Place>) {
         ("the proxy's password", PROXY_PASSWORD),
         ("the proxy's authorization", PROXY_AUTHORIZATION),
         ("the key of the secrets", SECRETS_KEY),
+        ("the key of the collector", COLLECTOR_KEY),
     ] {
         needles.push(Needle::new(name, text));
     }

@@ -121,6 +121,13 @@ impl Collector {
             .collect()
     }
 
+    /// Returns the bytes of all requests that came.
+    #[must_use]
+    pub fn bytes(&self) -> Vec<u8> {
+        let requests = self.sent().into_iter();
+        requests.flat_map(|sent| sent.body).collect()
+    }
+
     fn sent(&self) -> Vec<Sent> {
         match &self.way {
             Way::Http(receiver) => (receiver.requests().into_iter())

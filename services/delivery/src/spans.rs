@@ -36,10 +36,10 @@ pub(crate) struct Calls<'a> {
 
 impl Arrival {
     /// Notes that a job has come from one of the two lanes.
-    pub(crate) fn now(subject: &str, durable: Durable) -> Self {
+    pub(crate) fn now(subject: String, durable: Durable) -> Self {
         Self {
             at: clock::now(),
-            subject: subject.to_owned(),
+            subject,
             durable,
         }
     }

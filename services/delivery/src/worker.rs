@@ -3,7 +3,7 @@
 //! The endpoint's health is told of the attempt before its record is stored: a breaker must not stay shut
 //! for as long as a record waits for company. A crash in between repeats the attempt.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use domain::{
     dispatch::{self, Follow, Step},
@@ -89,7 +89,7 @@ impl Worker {
                 trace: TraceHeaders::read(delivery.headers.as_ref()),
                 previous: Some(text.to_owned()),
             },
-            arrival: Arrival::now(&delivery.subject, durable),
+            arrival: Arrival::now(delivery.subject, durable),
         };
         match step {
             Step::Poison => self.leave(&errand, Reason::Poison).await,
@@ -285,7 +285,8 @@ impl Worker {
             reason = reason.as_str(),
             "job given up"
         );
-        let letter = dead_letter(&self.broker.names, job, cargo, reason, error);
+        // A dead letter waits for nobody.
+        let letter = dead_letter(&self.broker.names, job, &since(cargo, None), reason, error);
         match self.finish_with(letter).await {
             Settlement::Ack => {
                 self.recorded(state(job, JobState::Dead, reason.as_str(), None))
@@ -343,24 +344,26 @@ fn retried(span: &mut Span, next: &Job) {
     });
 }
 
-/// Returns what travels with a job that begins to wait.
-fn waiting(cargo: &Cargo, is_traced: bool) -> Cargo {
-    let trace = TraceHeaders {
-        waits_since: is_traced.then(now),
-        ..cargo.trace.clone()
-    };
-    Cargo {
-        trace,
-        ..cargo.clone()
-    }
+/// Returns what travels with a job that begins to wait; of one whose trace is recorded, since when.
+fn waiting(cargo: &Cargo, is_traced: bool) -> Cow<'_, Cargo> {
+    since(cargo, is_traced.then(now))
 }
 
 /// Returns what travels with a job that is parked: if it waited before, it goes on waiting.
-fn parked(cargo: &Cargo, is_traced: bool) -> Cargo {
+fn parked(cargo: &Cargo, is_traced: bool) -> Cow<'_, Cargo> {
     match cargo.trace.waits_since {
-        Some(_) => cargo.clone(),
+        Some(_) => Cow::Borrowed(cargo),
         None => waiting(cargo, is_traced),
     }
+}
+
+fn since(cargo: &Cargo, waits_since: Option<Timestamp>) -> Cow<'_, Cargo> {
+    if cargo.trace.waits_since == waits_since {
+        return Cow::Borrowed(cargo);
+    }
+    let mut cargo = cargo.clone();
+    cargo.trace.waits_since = waits_since;
+    Cow::Owned(cargo)
 }
 
 /// Makes the record of what happened to a job without an attempt.

@@ -94,16 +94,8 @@ impl TraceHeaders {
     pub fn at(&self, span: TraceParent) -> Self {
         Self {
             parent: Some(span.to_string()),
-            ..self.clone()
-        }
-    }
-
-    /// Returns the same context of a job that waits since then.
-    #[must_use]
-    pub fn waiting(&self, since: Timestamp) -> Self {
-        Self {
-            waits_since: Some(since),
-            ..self.clone()
+            state: self.state.clone(),
+            waits_since: None,
         }
     }
 
@@ -133,4 +125,49 @@ pub fn header_text(text: &str) -> String {
         .take(500)
         .map(|c| if (' '..='~').contains(&c) { c } else { '?' })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use async_nats::HeaderMap;
+    use domain::{time::Timestamp, trace::TraceParent};
+
+    use super::TraceHeaders;
+
+    const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    #[test]
+    fn a_trace_travels_in_headers() {
+        let trace = TraceHeaders {
+            waits_since: Some(Timestamp::from_millis(1_700)),
+            ..TraceHeaders::new(Some(PARENT), Some("a=b"))
+        };
+        let mut headers = HeaderMap::new();
+        trace.write(&mut headers);
+
+        assert_eq!(TraceHeaders::read(Some(&headers)), trace);
+    }
+
+    #[test]
+    fn what_is_no_context_takes_its_state_with_it() {
+        for parent in [None, Some("00-1-2-01"), Some("é")] {
+            let trace = TraceHeaders::new(parent, Some("a=b"));
+            assert_eq!(trace, TraceHeaders::default(), "{parent:?}");
+        }
+    }
+
+    #[test]
+    fn another_span_of_the_trace_waits_for_nothing() {
+        let trace = TraceHeaders {
+            waits_since: Some(Timestamp::from_millis(1_700)),
+            ..TraceHeaders::new(Some(PARENT), Some("a=b"))
+        };
+        let span = TraceParent::parse(PARENT).unwrap().child([1; 8]);
+
+        let expected = "00-4bf92f3577b34da6a3ce929d0e0e4736-0101010101010101-01";
+        assert_eq!(
+            trace.at(span),
+            TraceHeaders::new(Some(expected), Some("a=b"))
+        );
+    }
 }

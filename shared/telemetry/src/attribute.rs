@@ -32,8 +32,6 @@ pub const SERVER_ADDRESS: &str = "server.address";
 pub const SERVER_PORT: &str = "server.port";
 /// The URL that is called, without what is secret in it.
 pub const URL_FULL: &str = "url.full";
-/// The path of a URL.
-pub const URL_PATH: &str = "url.path";
 /// The scheme of a URL.
 pub const URL_SCHEME: &str = "url.scheme";
 

@@ -17,7 +17,16 @@ use tracing_subscriber::{
 mod tests;
 
 /// Libraries that write payloads, tokens or keys below `info`.
-const TALKATIVE: [&str; 6] = ["async_nats", "h2", "hyper", "hyper_util", "rustls", "sqlx"];
+const TALKATIVE: [&str; 8] = [
+    "async_nats",
+    "h2",
+    "hyper",
+    "hyper_util",
+    "rustls",
+    "sqlx",
+    "tonic",
+    "tower",
+];
 
 /// Keeps the log; hands out the handle to its filter.
 #[derive(Debug)]
