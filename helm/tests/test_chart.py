@@ -25,7 +25,9 @@ FOREIGN = {"ScaledObject", "ServiceMonitor", "PrometheusRule"}
 SERVICES = ["ingest", "fan-out", "delivery", "log-writer", "admin"]
 # Variables that are for tools and tests, and those of `posthorn dev` alone.
 OF_THE_COMMAND_LINE = {"POSTHORN_ORGANISATION", "POSTHORN_SIGNING_SECRET", "POSTHORN_TOKEN", "POSTHORN_URL"}
-NOT_FOR_PODS = {"POSTHORN_NATS_SERVER", "POSTHORN_PG_BIN", "POSTHORN_PG_PASSWORD"} | OF_THE_COMMAND_LINE
+# The users of deploy/nats-accounts.conf; pods have their logins in POSTHORN_NATS_URL or a credentials file.
+OF_THE_BROKER = {f"POSTHORN_NATS_{user}PASSWORD" for user in ["", "ACME_", "ADMIN_", "DELIVERY_", "FAN_OUT_", "INGEST_", "LOG_WRITER_", "SETUP_"]}
+NOT_FOR_PODS = {"POSTHORN_NATS_SERVER", "POSTHORN_PG_BIN", "POSTHORN_PG_PASSWORD"} | OF_THE_COMMAND_LINE | OF_THE_BROKER
 DRAIN_MARGIN_S = 5
 
 

@@ -47,7 +47,7 @@ use crate::{Admin, metrics::Instruments};
 /// Where the panel is.
 const ROOT: &str = "/panel/";
 /// The name under which the panel's requests are counted.
-const OPERATION: &str = "panel";
+const COUNTED_AS: &str = "panel";
 
 /// What pages share.
 #[derive(Debug)]
@@ -85,7 +85,7 @@ pub(crate) fn routes(panel: Arc<Panel>, instruments: &Arc<Instruments>) -> Route
         let instruments = Arc::clone(&instruments);
         async move {
             let response: Response = next.run(request).await;
-            instruments.answered(OPERATION, response.status());
+            instruments.answered(COUNTED_AS, response.status());
             response
         }
     });

@@ -11,7 +11,7 @@ use domain::token::{Permission, Role};
 use http::StatusCode;
 
 use super::{
-    OPERATION, Panel, ROOT, answer, assets,
+    COUNTED_AS, Panel, ROOT, answer, assets,
     failure::Failure,
     form::Pairs,
     session::{self, Signed},
@@ -40,7 +40,7 @@ pub(super) async fn start(
         }
         other => other?,
     };
-    let required = signed.caller.require(Permission::ReadConfigs, OPERATION);
+    let required = signed.caller.require(Permission::ReadConfigs, COUNTED_AS);
     required.map_err(Failure::of)?;
     if let Some(own) = signed.caller.own_organisation() {
         return Ok(answer::see(&format!("/panel/o/{own}/")));
@@ -64,7 +64,7 @@ pub(super) async fn open(RawQuery(query): RawQuery, signed: Signed) -> Result<Re
     let named = query.text("organisation").trim();
     let organisation = signed
         .caller
-        .organisation(Some(named), OPERATION)
+        .organisation(Some(named), COUNTED_AS)
         .map_err(Failure::of)?;
     Ok(answer::see(&format!("/panel/o/{organisation}/")))
 }

@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use http_api::problem::Problem;
 use serde::Deserialize;
 
-use super::{OPERATION, ROOT, answer, assets};
+use super::{COUNTED_AS, ROOT, answer, assets};
 
 /// Tells htmx to leave the page.
 const HX_REDIRECT: HeaderName = HeaderName::from_static("hx-redirect");
@@ -55,7 +55,7 @@ impl Failure {
 
     /// Logs the cause and tells nothing of it.
     pub(super) fn internal(cause: &impl Display) -> Self {
-        Self::of(Problem::internal(OPERATION, cause))
+        Self::of(Problem::internal(COUNTED_AS, cause))
     }
 
     /// Makes one of a problem.
@@ -157,7 +157,7 @@ impl IntoResponse for Failure {
         };
         let mut response = match page.render() {
             Ok(text) => (status, answer::GUARDS, axum::response::Html(text)).into_response(),
-            Err(error) => Problem::internal(OPERATION, &error).into_response(),
+            Err(error) => Problem::internal(COUNTED_AS, &error).into_response(),
         };
         if let Some(seconds) = retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, seconds);

@@ -4,7 +4,7 @@ use axum::body::Body;
 use http::{HeaderMap, StatusCode, header, request::Parts};
 use url::form_urlencoded;
 
-use super::{OPERATION, failure::Failure};
+use super::{COUNTED_AS, failure::Failure};
 
 /// The most bytes of a form.
 const FORM_MAX_BYTES: usize = 1024 * 1024;
@@ -28,7 +28,7 @@ impl Pairs {
     /// Reads the body of a form.
     pub(super) async fn read(parts: &Parts, body: Body) -> Result<Self, Failure> {
         check_type(&parts.headers)?;
-        let body = http_api::body::read_any(parts, body, FORM_MAX_BYTES, OPERATION).await;
+        let body = http_api::body::read_any(parts, body, FORM_MAX_BYTES, COUNTED_AS).await;
         Ok(Self::parse(&body.map_err(Failure::of)?))
     }
 

@@ -13,7 +13,7 @@ use domain::{
 use http::StatusCode;
 
 use super::{
-    OPERATION, answer, config,
+    COUNTED_AS, answer, config,
     configs::{Row, rows},
     failure::Failure,
     frame::Frame,
@@ -86,7 +86,7 @@ async fn read(visit: &Visit) -> Result<(Figures, Figures, Waiting), Failure> {
         Ok((day, lately, waiting))
     };
     read.await.map_err(|unread| match unread {
-        Unread::Store(error) => Failure::of(unreadable(&error, OPERATION)),
+        Unread::Store(error) => Failure::of(unreadable(&error, COUNTED_AS)),
         Unread::Window(error) => Failure::internal(&error),
     })
 }
@@ -119,7 +119,7 @@ async fn worst(visit: &Visit) -> Result<Vec<Config>, Failure> {
     let failing = store.failing(visit.organisation(), before(DAY), WORST_MAX);
     let failing = failing
         .await
-        .map_err(|error| Failure::of(unreadable(&error, OPERATION)))?;
+        .map_err(|error| Failure::of(unreadable(&error, COUNTED_AS)))?;
     let mut configs = Vec::with_capacity(failing.len());
     for one in failing {
         match config::read(visit, one.endpoint.as_str()).await {

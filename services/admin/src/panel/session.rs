@@ -12,7 +12,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
 use http_api::auth::{Caller, TOKEN_HEADER};
 
-use super::{OPERATION, Panel, ROOT, answer, assets, failure::Failure, form::Form};
+use super::{COUNTED_AS, Panel, ROOT, answer, assets, failure::Failure, form::Form};
 
 /// The cookie that holds the token, in base64 since a token may have any characters.
 const COOKIE: &str = "posthorn_panel";
@@ -119,7 +119,7 @@ impl FromRequestParts<Arc<Panel>> for Signed {
         panel
             .admin
             .guard
-            .spend(&caller, own, (1, "requests"), OPERATION)
+            .spend(&caller, own, (1, "requests"), COUNTED_AS)
             .map_err(Failure::of)?;
         Ok(Self { caller, credential })
     }
@@ -132,7 +132,7 @@ fn identify(panel: &Panel, parts: &Parts, credential: &HeaderValue) -> Result<Ca
     if let Some(peer) = parts.extensions.get::<ConnectInfo<SocketAddr>>() {
         own.extensions.insert(*peer);
     }
-    let found = panel.admin.guard.authenticate(&own, OPERATION);
+    let found = panel.admin.guard.authenticate(&own, COUNTED_AS);
     found.map_err(|problem| match problem.code().status() {
         StatusCode::UNAUTHORIZED => Failure::SignedOut,
         _ => Failure::of(problem),

@@ -9,7 +9,7 @@ use domain::{
 };
 use http::{HeaderValue, StatusCode, request::Parts};
 
-use super::{OPERATION, Panel, failure::Failure, frame::Frame, session::Signed};
+use super::{COUNTED_AS, Panel, failure::Failure, frame::Frame, session::Signed};
 
 /// A request to a page of an organisation, by somebody who may see that organisation.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl Visit {
 
     /// Requires a permission for a page that reads past the API.
     pub(super) fn require(&self, permission: Permission) -> Result<(), Failure> {
-        let required = self.signed.caller.require(permission, OPERATION);
+        let required = self.signed.caller.require(permission, COUNTED_AS);
         required.map_err(Failure::of)
     }
 
@@ -82,7 +82,7 @@ impl FromRequestParts<Arc<Panel>> for Visit {
         let (_, named) = named.ok_or_else(missing)?;
         let asked = panel
             .admin
-            .organisation(&signed.caller, Some(named), OPERATION);
+            .organisation(&signed.caller, Some(named), COUNTED_AS);
         // A foreign organisation and none look the same from outside.
         let organisation = asked.map_err(|_problem| missing())?;
         Ok(Self {
