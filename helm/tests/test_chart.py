@@ -55,11 +55,17 @@ def pods(case):
             yield document["metadata"]["name"], template["spec"]
 
 
+def long_running(case):
+    """Pod templates but those of jobs."""
+    jobs = {document["metadata"]["name"] for document in of_kind(case, "Job")}
+    return [(owner, pod) for owner, pod in pods(case) if owner not in jobs]
+
+
 def variables(case):
     """Every variable of every container: who, name, and where it comes from."""
     maps = {document["metadata"]["name"]: document.get("data", {}) for document in of_kind(case, "ConfigMap")}
     for owner, pod in pods(case):
-        for container in pod["containers"]:
+        for container in pod.get("initContainers", []) + pod["containers"]:
             for source in container.get("envFrom", []):
                 for name, value in maps[source["configMapRef"]["name"]].items():
                     yield owner, name, {"value": value}
@@ -156,7 +162,7 @@ class Chart(unittest.TestCase):
                 self.assertEqual(pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault", owner)
                 self.assertFalse(pod["automountServiceAccountToken"], owner)
                 self.assertFalse(pod["enableServiceLinks"], owner)
-                for container in pod["containers"]:
+                for container in pod.get("initContainers", []) + pod["containers"]:
                     security = container["securityContext"]
                     self.assertTrue(security["readOnlyRootFilesystem"], owner)
                     self.assertFalse(security["allowPrivilegeEscalation"], owner)
@@ -174,9 +180,9 @@ class Chart(unittest.TestCase):
 
     def test_each_service_has_its_deployment_and_probes(self):
         for case in ["defaults", "production"]:
-            commands = {pod["containers"][0]["command"][0] for _, pod in pods(case)}
+            commands = {pod["containers"][0]["command"][0] for _, pod in long_running(case)}
             self.assertEqual(commands, {f"posthorn-{service}" for service in SERVICES})
-            for owner, pod in pods(case):
+            for owner, pod in long_running(case):
                 container = pod["containers"][0]
                 self.assertEqual(container["readinessProbe"]["httpGet"]["path"], "/ready", owner)
                 self.assertEqual(container["livenessProbe"]["httpGet"]["path"], "/live", owner)
@@ -187,8 +193,26 @@ class Chart(unittest.TestCase):
             if "secretKeyRef" in entry.get("valueFrom", {}):
                 holders.setdefault(name, set()).add(owner.removeprefix("release-posthorn-"))
         self.assertEqual(holders["POSTHORN_SECRETS_KEY"], {"admin", "delivery"})
-        self.assertEqual(holders["POSTHORN_STORE_URL"], {"admin", "log-writer"})
+        self.assertEqual(holders["POSTHORN_STORE_URL"], {"admin", "log-writer", "setup-1"})
         self.assertEqual(holders["POSTHORN_OPERATOR_TOKEN"], {"admin"})
+
+    def test_a_job_makes_the_topology_and_the_schema_before_services_need_them(self):
+        for case in ["defaults", "production"]:
+            [job] = of_kind(case, "Job")
+            pod = job["spec"]["template"]["spec"]
+            commands = [container["command"] for container in pod["initContainers"] + pod["containers"]]
+            self.assertEqual(commands, [["posthorn", "topology", "apply"], ["posthorn", "migrate", "--wait", "5m"]])
+        self.assertEqual(of_kind("minimal", "Job"), [])
+
+    def test_each_pod_has_its_own_user_on_the_broker(self):
+        users = set(re.findall(r"user: ([a-z-]+),? ", (TOP / "deploy" / "nats-accounts.conf").read_text()))
+        keys = set()
+        for owner, pod in pods("production"):
+            [volume] = [volume for volume in pod["volumes"] if volume["name"] == "credentials"]
+            [item] = volume["secret"]["items"]
+            keys.add(item["key"])
+            self.assertIn(item["key"].removesuffix(".creds"), owner)
+        self.assertEqual(keys, {f"{user}.creds" for user in users - {"acme"}})
 
     def test_a_scaled_service_leaves_its_replicas_to_the_scaler(self):
         scaled = {}

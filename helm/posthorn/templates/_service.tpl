@@ -232,32 +232,45 @@ spec:
       {{- end }}
       securityContext:
         {{- include "posthorn.containerSecurity" . | nindent 8 }}
-      {{- $egressCa := ternary $root.Values.egress.caSecret "" (default false .takes.deliveries) }}
-      {{- if or $root.Values.nats.credentialsSecret $root.Values.nats.caSecret $egressCa }}
+      {{- with include "posthorn.mounts" . | trim }}
       volumeMounts:
-        {{- if $root.Values.nats.credentialsSecret }}
-        - { name: credentials, mountPath: /etc/posthorn/credentials, readOnly: true }
-        {{- end }}
-        {{- if $root.Values.nats.caSecret }}
-        - { name: ca, mountPath: /etc/posthorn/ca, readOnly: true }
-        {{- end }}
-        {{- if $egressCa }}
-        - { name: egress-ca, mountPath: /etc/posthorn/egress-ca, readOnly: true }
-        {{- end }}
+        {{- . | nindent 8 }}
       {{- end }}
-  {{- if or $root.Values.nats.credentialsSecret $root.Values.nats.caSecret $egressCa }}
+  {{- with include "posthorn.volumes" . | trim }}
   volumes:
-    {{- with $root.Values.nats.credentialsSecret }}
-    - name: credentials
-      secret: { secretName: {{ . }} }
-    {{- end }}
-    {{- with $root.Values.nats.caSecret }}
-    - name: ca
-      secret: { secretName: {{ . }} }
-    {{- end }}
-    {{- with $egressCa }}
-    - name: egress-ca
-      secret: { secretName: {{ . }} }
-    {{- end }}
+    {{- . | nindent 4 }}
   {{- end }}
+{{- end }}
+
+{{/* Where a service finds files. Takes a dict: root, takes. */}}
+{{- define "posthorn.mounts" -}}
+{{- if .root.Values.nats.credentialsSecret }}
+- { name: credentials, mountPath: /etc/posthorn/credentials, readOnly: true }
+{{- end }}
+{{- if .root.Values.nats.caSecret }}
+- { name: ca, mountPath: /etc/posthorn/ca, readOnly: true }
+{{- end }}
+{{- if and .takes.deliveries .root.Values.egress.caSecret }}
+- { name: egress-ca, mountPath: /etc/posthorn/egress-ca, readOnly: true }
+{{- end }}
+{{- end }}
+
+{{/* The files of a service. Takes a dict: root, service, takes. */}}
+{{- define "posthorn.volumes" -}}
+{{- with .root.Values.nats.credentialsSecret }}
+- name: credentials
+  secret:
+    secretName: {{ . }}
+    items: [{ key: {{ ternary (printf "%s.creds" $.service) "creds" $.root.Values.nats.credentialsPerService }}, path: creds }]
+{{- end }}
+{{- with .root.Values.nats.caSecret }}
+- name: ca
+  secret: { secretName: {{ . }} }
+{{- end }}
+{{- if .takes.deliveries }}
+{{- with .root.Values.egress.caSecret }}
+- name: egress-ca
+  secret: { secretName: {{ . }} }
+{{- end }}
+{{- end }}
 {{- end }}
