@@ -33,7 +33,7 @@ A failure is answered with one form of body, the schema `Problem`; its `code` is
 `message` names the field. Query parameters and fields that no operation knows are refused with 400.";
 
 /// The groups of operations, in the order in which they are shown.
-const TAGS: [(&str, &str); 8] = [
+const TAGS: [(&str, &str); 9] = [
     (
         "Events",
         "What happened, as producers send it, and its erasure.",
@@ -42,9 +42,10 @@ const TAGS: [(&str, &str); 8] = [
     ("Event types", "The catalogue of events."),
     ("Logs", "Every attempt to deliver, one record each."),
     ("Deliveries", "One event on its way to one webhook config."),
+    ("Dead letters", "What was given up."),
     (
-        "Dead letters",
-        "What was given up, and replays of what was.",
+        "Replays",
+        "What was accepted, delivered once more or at last.",
     ),
     ("Settings", "What holds for a whole organisation."),
     ("Tokens", "Who may do what."),

@@ -189,6 +189,9 @@ where
             () = tokio::time::sleep(PROGRESS_EVERY) => tell(&message, AckKind::Progress).await,
         }
     };
+    if settlement.is_none() {
+        tracing::error!(sequence, subject = %message.subject, "handler panicked: its message comes again");
+    }
     settle(
         &message,
         settlement.unwrap_or(Settlement::NakAfter(BROKEN_PAUSE)),

@@ -204,7 +204,7 @@ pub(in crate::api) fn time(
 }
 
 #[cfg(test)]
-mod fuzz;
+pub(in crate::api) mod fuzz;
 
 #[cfg(test)]
 mod tests {

@@ -24,7 +24,7 @@ pub(super) const OPERATION: &str = "getWebhookReplay";
     get,
     path = "/webhooks/replays/{id}",
     operation_id = OPERATION,
-    tag = "Dead letters",
+    tag = "Replays",
     params(
         ("id" = ReplayId, Path, description = "The id of the replay."),
         OrganisationQuery,

@@ -42,7 +42,7 @@ struct Query {
     get,
     path = "/webhooks/replays",
     operation_id = OPERATION,
-    tag = "Dead letters",
+    tag = "Replays",
     params(Query),
     responses(
         (status = 200, description = "The replays, the newest first.", body = [ReplayView<'_>]),

@@ -57,7 +57,7 @@ struct Wanted {
     post,
     path = "/webhooks/configs/{id}/replay",
     operation_id = OPERATION,
-    tag = "Dead letters",
+    tag = "Replays",
     params(
         ("id" = EndpointId, Path, description = "The id of the webhook config."),
         OrganisationQuery,

@@ -1,9 +1,8 @@
 use proptest::prelude::*;
 
 use super::{LIMIT_MAX, Query};
+use crate::api::log::query::fuzz::assert_names_a_parameter;
 
-/// No fault that names a parameter needs more.
-const FAULT_MAX_CHARS: usize = 300;
 const EXAMPLES: &[&str] = &[
     "webhookConfigId=ep_1&eventId=evt%3A1&eventSubCategory=a.b&reason=exhausted",
     "since=2026-03-14T12%3A00%3A00%2B02%3A00&until=2026-03-14T11:00:00Z&limit=100",
@@ -44,13 +43,4 @@ proptest! {
             Err(fault) => assert_names_a_parameter(&fault),
         }
     }
-}
-
-fn assert_names_a_parameter(fault: &str) {
-    let (name, _) = fault.split_once(": ").unwrap();
-    assert!(
-        name.bytes().all(|byte| byte.is_ascii_alphabetic()),
-        "{fault}"
-    );
-    assert!(fault.chars().count() <= FAULT_MAX_CHARS, "{fault}");
 }

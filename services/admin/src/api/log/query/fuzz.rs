@@ -71,7 +71,8 @@ fn assert_bounded(page: &Page) {
     }
 }
 
-fn assert_names_a_parameter(fault: &str) {
+/// Asserts that a fault is short, and begins with the name of a parameter.
+pub(in crate::api) fn assert_names_a_parameter(fault: &str) {
     let (name, _) = fault.split_once(": ").unwrap();
     assert!(
         name.bytes().all(|byte| byte.is_ascii_alphabetic()),
