@@ -69,11 +69,13 @@ pub(crate) fn start(
         instruments.batch(records.len());
         let mut encoder = Encoder::default();
         records.iter().for_each(|record| encoder.push(record));
-        let message = Outgoing {
+        let (subject, batch) = (subject.clone(), lifecycle::entropy::uuid_v7());
+        let payload = Bytes::from(encoder.finish());
+        let message = move || Outgoing {
             subject: subject.clone(),
-            message_id: lifecycle::entropy::uuid_v7(),
+            message_id: batch.clone(),
             headers: Default::default(),
-            payload: Bytes::from(encoder.finish()),
+            payload: payload.clone(),
         };
         let (publisher, abort) = (publisher.clone(), abort.clone());
         async move {

@@ -76,7 +76,9 @@ impl Worker {
         let job = match wire::job::decode(text) {
             Ok(job) => job,
             Err(DecodeError::Newer(_)) => return Settlement::NakAfter(NEWER_PAUSE),
-            Err(DecodeError::Malformed(reason)) => return self.put_aside(&delivery, &reason).await,
+            Err(DecodeError::Malformed(reason)) => {
+                return Box::pin(self.put_aside(&delivery, &reason)).await;
+            }
         };
         let step = dispatch::step(&job, now(), delivery.is_poison);
         if let Step::Early(remaining) = step {
@@ -92,7 +94,7 @@ impl Worker {
             arrival: Arrival::now(delivery.subject, durable),
         };
         match step {
-            Step::Poison => self.leave(&errand, Reason::Poison).await,
+            Step::Poison => Box::pin(self.leave(&errand, Reason::Poison)).await,
             Step::Due | Step::Early(_) => self.deliver(errand).await,
         }
     }
@@ -106,18 +108,20 @@ impl Worker {
             let target = match self.targets.of(job, now()).await {
                 Ok(target) => target,
                 Err(NoTarget::Never(reason)) => {
-                    return self.leave(&errand, reason).await;
+                    return Box::pin(self.leave(&errand, reason)).await;
                 }
                 Err(NoTarget::NotNow(reason)) => {
                     tracing::error!(reason, endpoint.id = %job.endpoint, "endpoint can't be used");
                     let wait = UNUSABLE * 2_u32.pow(job.hold.min(UNUSABLE_DOUBLINGS));
-                    return self.park(&errand, wait, Parked::Unusable).await;
+                    return Box::pin(self.park(&errand, wait, Parked::Unusable)).await;
                 }
             };
             match visitor.ask(&target).await {
                 Admission::Start(pass) => return self.attempt(&errand, &target, pass).await,
                 Admission::Again => {}
-                Admission::Park { wait, why } => return self.park(&errand, wait, why).await,
+                Admission::Park { wait, why } => {
+                    return Box::pin(self.park(&errand, wait, why)).await;
+                }
             }
         }
     }
@@ -168,11 +172,10 @@ impl Worker {
             Follow::Delivered | Follow::Nothing => Settlement::Ack,
             Follow::Retry(next) => {
                 let is_traced = span.is_recorded();
-                self.wait(&next, &waiting(cargo, is_traced)).await
+                Box::pin(self.wait(&next, &waiting(cargo, is_traced))).await
             }
             Follow::DeadLetter(reason) => {
-                self.give_up(errand, reason, error.as_deref(), &mut span)
-                    .await
+                Box::pin(self.give_up(errand, reason, error.as_deref(), &mut span)).await
             }
         }
     }
@@ -229,7 +232,7 @@ impl Worker {
             tracing::error!(job.id = %job.id, "too many jobs wait on this broker");
             return self.bury(job, cargo, Reason::Backlog, None).await;
         }
-        let message = retry_lane::message(names, job, cargo, waiting);
+        let message = || retry_lane::message(names, job, cargo, waiting);
         match self.publisher.publish_until_stored(message).await {
             Ok(_) => Settlement::Ack,
             Err(error) => {
@@ -322,6 +325,7 @@ impl Worker {
 
     /// Stores what follows from a job; only then may the job be acknowledged.
     async fn finish_with(&self, message: Outgoing) -> Settlement {
+        let message = || message.clone();
         match self.publisher.publish_until_stored(message).await {
             Ok(_) => Settlement::Ack,
             Err(error) => {

@@ -48,16 +48,12 @@ impl Worker {
     /// Handles one message of the events stream.
     pub(crate) async fn handle(&self, delivery: Delivery) -> Settlement {
         if delivery.is_poison {
-            return self
-                .reject(
-                    &delivery,
-                    "poison: whoever handled it did not come to an end",
-                )
-                .await;
+            let reason = "poison: whoever handled it did not come to an end";
+            return Box::pin(self.reject(&delivery, reason)).await;
         }
         match self.read(&delivery) {
             Ok(event) => self.admit(event, &delivery).await,
-            Err(reason) => self.reject(&delivery, &reason).await,
+            Err(reason) => Box::pin(self.reject(&delivery, &reason)).await,
         }
     }
 
@@ -81,7 +77,7 @@ impl Worker {
             Err(Refusal::Unreadable) => Settlement::NakAfter(NEWER_PAUSE),
             // Looked at after the catalogue, as after the index.
             Err(Refusal::Fault(_)) if !self.lease.holds() => Settlement::NakAfter(PAUSE),
-            Err(Refusal::Fault(fault)) => self.reject(delivery, &fault.to_string()).await,
+            Err(Refusal::Fault(fault)) => Box::pin(self.reject(delivery, &fault.to_string())).await,
         }
     }
 
@@ -167,7 +163,7 @@ impl Worker {
 
     /// Stores a job. A duplicate is one: the id says that it is the very same job.
     async fn store(&self, job: Job, cargo: &Cargo) -> bool {
-        let message = Outgoing {
+        let message = || Outgoing {
             subject: self.broker.names.job(&job.endpoint),
             message_id: job.id.to_string(),
             headers: job_headers(&job, cargo),
@@ -199,6 +195,7 @@ impl Worker {
         };
         let limit = stored_max_bytes(self.broker.payload_limit());
         let message = rejection(&self.broker.names, rejected, limit);
+        let message = || message.clone();
         tracing::info!(reason, sequence = delivery.sequence, "event rejected");
         match self.publisher.publish_until_stored(message).await {
             Ok(_) => {

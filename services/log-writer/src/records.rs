@@ -98,16 +98,14 @@ impl Records {
             Ok(decoded) => decoded,
             Err(DecodeError::Newer(_)) => return Settlement::NakAfter(NEWER_PAUSE),
             Err(DecodeError::Malformed(reason)) => {
-                return self
-                    .put_aside(&delivery, 0, &delivery.payload, &reason)
-                    .await;
+                let payload = &delivery.payload;
+                return Box::pin(self.put_aside(&delivery, 0, payload, &reason)).await;
             }
         };
         let unreadable = std::mem::take(&mut decoded.unreadable);
         for (at, (text, reason)) in unreadable.into_iter().enumerate() {
-            let aside = self
-                .put_aside(&delivery, at, &Bytes::from(text), &reason)
-                .await;
+            let payload = Bytes::from(text);
+            let aside = Box::pin(self.put_aside(&delivery, at, &payload, &reason)).await;
             if aside != Settlement::Ack {
                 return aside;
             }
@@ -172,6 +170,7 @@ impl Records {
             payload,
         };
         let message = rejection(&self.broker.names, rejected, self.broker.payload_limit());
+        let message = || message.clone();
         match self.publisher.publish_until_stored(message).await {
             Ok(_) => Settlement::Ack,
             Err(error) => {

@@ -9,7 +9,13 @@
 mod pull;
 mod suspects;
 
-use std::{future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    panic::AssertUnwindSafe,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_nats::{
     HeaderMap,
@@ -159,36 +165,34 @@ impl Pull {
     }
 }
 
-/// Runs a handler for a message, keeps the message alive meanwhile, and settles it.
-async fn handle<H, F>(handler: &H, message: Message, suspects: &Suspects, abort: &CancellationToken)
-where
+/// Runs a handler for a message, keeps the message alive meanwhile, and settles it. What is rare is boxed:
+/// each message in hand holds the whole future.
+async fn handle<H, F>(
+    handler: &H,
+    mut message: Message,
+    suspects: &Suspects,
+    abort: &CancellationToken,
+) where
     H: Fn(Delivery) -> F,
     F: Future<Output = Settlement>,
 {
-    let Some(mut delivery) = delivery(&message) else {
+    let Some(mut delivery) = delivery(&mut message) else {
         tracing::error!(subject = %message.subject, "message without JetStream metadata");
         return;
     };
     let sequence = delivery.sequence;
     let is_suspect = Suspects::is_suspect(delivery.deliveries);
     if is_suspect {
-        match suspects.begin(sequence).await {
+        match Box::pin(suspects.begin(sequence)).await {
             Ok(is_poison) => delivery.is_poison = is_poison,
             Err(error) => {
                 tracing::warn!(%error, sequence, "suspect is not handled without a note");
-                return settle(&message, Settlement::NakAfter(BROKEN_PAUSE)).await;
+                return Box::pin(settle(&message, Settlement::NakAfter(BROKEN_PAUSE))).await;
             }
         }
     }
-    let work = AssertUnwindSafe(async { handler(delivery).await }).catch_unwind();
-    tokio::pin!(work);
-    let settlement = loop {
-        tokio::select! {
-            settlement = &mut work => break settlement.ok(),
-            () = abort.cancelled() => break Some(Settlement::NakAfter(Duration::ZERO)),
-            () = tokio::time::sleep(PROGRESS_EVERY) => tell(&message, AckKind::Progress).await,
-        }
-    };
+    let handling = pin!(AssertUnwindSafe(async { handler(delivery).await }).catch_unwind());
+    let settlement = attend(handling, &message, abort).await.ok();
     if settlement.is_none() {
         tracing::error!(sequence, subject = %message.subject, "handler panicked: its message comes again");
     }
@@ -198,19 +202,41 @@ where
     )
     .await;
     if is_suspect && settlement.is_some() {
-        suspects.end(sequence).await;
+        Box::pin(suspects.end(sequence)).await;
     }
 }
 
-fn delivery(message: &Message) -> Option<Delivery> {
+/// Waits for a handler, or for the abort, and keeps its message alive.
+///
+/// # Errors
+/// When the handler panics.
+async fn attend(
+    mut handling: Pin<&mut impl Future<Output = std::thread::Result<Settlement>>>,
+    message: &Message,
+    abort: &CancellationToken,
+) -> std::thread::Result<Settlement> {
+    loop {
+        tokio::select! {
+            settlement = handling.as_mut() => return settlement,
+            () = abort.cancelled() => return Ok(Settlement::NakAfter(Duration::ZERO)),
+            () = tokio::time::sleep(PROGRESS_EVERY) => {
+                Box::pin(tell(message, AckKind::Progress)).await;
+            }
+        }
+    }
+}
+
+/// Takes out of a message what its handler gets; what it is settled by stays.
+fn delivery(message: &mut Message) -> Option<Delivery> {
     let info = message.info().ok()?;
     let stored_at = info.published.unix_timestamp_nanos().div_euclid(1_000_000);
+    let (sequence, deliveries) = (info.stream_sequence, info.delivered);
     Some(Delivery {
         subject: message.subject.as_str().to_owned(),
-        headers: message.headers.clone(),
-        payload: message.payload.clone(),
-        sequence: info.stream_sequence,
-        deliveries: u64::try_from(info.delivered).unwrap_or(1),
+        headers: message.message.headers.take(),
+        payload: std::mem::take(&mut message.message.payload),
+        sequence,
+        deliveries: u64::try_from(deliveries).unwrap_or(1),
         stored_at: Timestamp::from_millis(i64::try_from(stored_at).unwrap_or(0)),
         is_poison: false,
     })

@@ -118,22 +118,37 @@ impl Publisher {
 
     /// Publishes until the message is stored, however long that takes: for what must not be
     /// forgotten. While such a publish is being tried again, [`Publisher::flowing`] is false.
+    /// The message is made anew for each try, and must be the same one: nearly always there is one try.
     ///
     /// # Errors
     /// [`Error::TooLarge`] and [`Error::Refused`] only.
-    pub async fn publish_until_stored(&self, message: Outgoing) -> Result<Stored, Error> {
-        let mut stall = None;
+    pub async fn publish_until_stored(
+        &self,
+        message: impl Fn() -> Outgoing,
+    ) -> Result<Stored, Error> {
+        match self.publish(message()).await {
+            Err(Error::Unavailable(reason)) => Box::pin(self.try_again(message, reason)).await,
+            told => told,
+        }
+    }
+
+    /// Publishes again until the message is stored.
+    async fn try_again(
+        &self,
+        message: impl Fn() -> Outgoing,
+        reason: String,
+    ) -> Result<Stored, Error> {
+        let _stall = Stall::begin(&self.stalls);
+        tracing::warn!(
+            reason,
+            subject = message().subject,
+            "publish is tried again"
+        );
         loop {
-            match self.publish(message.clone()).await {
-                Ok(stored) => return Ok(stored),
-                Err(error @ (Error::TooLarge | Error::Refused(_))) => return Err(error),
-                Err(Error::Unavailable(reason)) => {
-                    if stall.is_none() {
-                        tracing::warn!(reason, subject = message.subject, "publish is tried again");
-                        stall = Some(Stall::begin(&self.stalls));
-                    }
-                    tokio::time::sleep(RETRY_PAUSE).await;
-                }
+            tokio::time::sleep(RETRY_PAUSE).await;
+            match self.publish(message()).await {
+                Err(Error::Unavailable(_)) => {}
+                told => return told,
             }
         }
     }

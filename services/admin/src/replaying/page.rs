@@ -222,11 +222,11 @@ impl Pages {
             trace: TraceHeaders::default().at(span.context()),
             previous: None,
         };
-        let message = Outgoing {
+        let message = || Outgoing {
             subject: self.broker.names.job(&job.endpoint),
             message_id: job.id.to_string(),
             headers: job_headers(&job, &cargo),
-            payload: cargo.body,
+            payload: cargo.body.clone(),
         };
         match self.publisher.publish_until_stored(message).await {
             Ok(_) => true,

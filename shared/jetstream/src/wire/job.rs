@@ -19,12 +19,12 @@ use super::{DecodeError, SCHEMA};
 #[serde(rename_all = "camelCase")]
 struct Form<'a> {
     schema: u32,
-    id: JobId,
-    organisation: OrganisationId,
-    endpoint: EndpointId,
+    id: Cow<'a, JobId>,
+    organisation: Cow<'a, OrganisationId>,
+    endpoint: Cow<'a, EndpointId>,
     revision: u64,
-    event: EventId,
-    name: EventName,
+    event: Cow<'a, EventId>,
+    name: Cow<'a, EventName>,
     #[serde(default, skip_serializing_if = "Option::is_none", borrow)]
     category: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "Content::is_own")]
@@ -40,7 +40,7 @@ struct Form<'a> {
     #[serde(default, skip_serializing_if = "is_policy")]
     run: Run,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    request: Option<RequestId>,
+    request: Option<Cow<'a, RequestId>>,
 }
 
 /// Reads only the version, so that a newer form is told from a damaged one.
@@ -54,12 +54,12 @@ struct Version {
 pub fn encode(job: &Job) -> String {
     let form = Form {
         schema: SCHEMA,
-        id: job.id.clone(),
-        organisation: job.organisation.clone(),
-        endpoint: job.endpoint.clone(),
+        id: Cow::Borrowed(&job.id),
+        organisation: Cow::Borrowed(&job.organisation),
+        endpoint: Cow::Borrowed(&job.endpoint),
         revision: job.revision,
-        event: job.event.clone(),
-        name: job.name.clone(),
+        event: Cow::Borrowed(&job.event),
+        name: Cow::Borrowed(&job.name),
         category: job.category.as_deref().map(Cow::Borrowed),
         content: job.content.clone(),
         hash: job.body_hash,
@@ -70,7 +70,7 @@ pub fn encode(job: &Job) -> String {
         due_at: job.due.map(Timestamp::millis),
         trigger: job.trigger,
         run: job.run,
-        request: job.request.clone(),
+        request: job.request.as_ref().map(Cow::Borrowed),
     };
     #[expect(
         clippy::expect_used,
@@ -125,12 +125,12 @@ pub fn decode(text: &str) -> Result<Job, DecodeError> {
         return Err(DecodeError::Newer(form.schema));
     }
     Ok(Job {
-        id: form.id,
-        organisation: form.organisation,
-        endpoint: form.endpoint,
+        id: form.id.into_owned(),
+        organisation: form.organisation.into_owned(),
+        endpoint: form.endpoint.into_owned(),
         revision: form.revision,
-        event: form.event,
-        name: form.name,
+        event: form.event.into_owned(),
+        name: form.name.into_owned(),
         category: form.category.map(Cow::into_owned),
         content: form.content,
         body_hash: form.hash,
@@ -141,7 +141,7 @@ pub fn decode(text: &str) -> Result<Job, DecodeError> {
         due: form.due_at.map(Timestamp::from_millis),
         trigger: form.trigger,
         run: form.run,
-        request: form.request,
+        request: form.request.map(Cow::into_owned),
     })
 }
 

@@ -191,7 +191,10 @@ async fn pulling_goes_on_after_the_broker_was_killed() {
     server.kill();
     server.restart();
     let publisher = Publisher::new(&broker);
-    publisher.publish_until_stored(message(99)).await.unwrap();
+    publisher
+        .publish_until_stored(|| message(99))
+        .await
+        .unwrap();
 
     until_empty(&server).await;
     pulling.stop().await;
@@ -211,7 +214,7 @@ async fn a_publish_without_its_puback_is_an_error_and_is_tried_again_when_it_mus
     ));
     let stored = tokio::spawn({
         let publisher = publisher.clone();
-        async move { publisher.publish_until_stored(message(2)).await }
+        async move { publisher.publish_until_stored(|| message(2)).await }
     });
     eventually("the publisher says that it stalls", BOUND, async || {
         if *flowing.borrow() {
@@ -235,7 +238,7 @@ async fn a_message_that_is_too_large_is_refused_for_good() {
     large.payload = Bytes::from(vec![0; 9 * 1024 * 1024]);
 
     let error = Publisher::new(&broker)
-        .publish_until_stored(large)
+        .publish_until_stored(|| large.clone())
         .await
         .unwrap_err();
 

@@ -99,13 +99,16 @@ async fn a_stream_that_an_older_server_made_takes_no_schedules_and_nothing_stall
     let publisher = Publisher::new(&broker);
 
     let scheduled = message(&broker.names, &job(0), &cargo(), Waiting::Schedule);
-    let refused = publisher.publish_until_stored(scheduled).await;
+    let refused = publisher.publish_until_stored(|| scheduled.clone()).await;
 
     assert!(!broker.keeps_schedules());
     assert!(matches!(refused, Err(Error::Refused(_))), "{refused:?}");
     assert!(*publisher.flowing().borrow());
     let waiting = message(&broker.names, &job(0), &cargo(), Waiting::Nak);
-    publisher.publish_until_stored(waiting).await.unwrap();
+    publisher
+        .publish_until_stored(|| waiting.clone())
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
