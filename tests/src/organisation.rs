@@ -51,16 +51,23 @@ impl Organisation {
                 .expect("further fields are an object")
                 .clone(),
         );
-        let body = json!([config]);
-        let saved = eventually("the config is in force", SAVE_BOUND, async || {
+        self.register_all(&[config]).await[0].clone()
+    }
+
+    /// Saves configs, at most 100, and answers them as they were saved.
+    ///
+    /// # Panics
+    /// Panics when the Admin API refuses one.
+    pub async fn register_all(&self, configs: &[Value]) -> Value {
+        let body = json!(configs);
+        eventually("the configs are in force", SAVE_BOUND, async || {
             let reply = self.admin.put(CONFIGS, &body).await;
             if reply.status == StatusCode::SERVICE_UNAVAILABLE {
                 return Err(reply.to_string());
             }
             Ok(reply.expect(200))
         })
-        .await;
-        saved[0].clone()
+        .await
     }
 
     /// Returns all its configs.

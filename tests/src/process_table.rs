@@ -54,6 +54,26 @@ pub(crate) fn tree(root: u32) -> Vec<Process> {
     found
 }
 
+/// Returns the processor time of this process's threads of a name, in seconds; 0 where there is no `/proc`.
+pub(crate) fn threads_cpu_s(name: &str) -> f64 {
+    let Ok(threads) = std::fs::read_dir("/proc/self/task") else {
+        return 0.0;
+    };
+    let folders = threads.filter_map(|entry| Some(entry.ok()?.path()));
+    let named = folders.filter(|folder| {
+        let found = std::fs::read_to_string(folder.join("comm")).unwrap_or_default();
+        found.trim_end() == name
+    });
+    // The first number is what it has run, in nanoseconds.
+    let ran = named.filter_map(|folder| {
+        let text = std::fs::read_to_string(folder.join("schedstat")).ok()?;
+        text.split_whitespace().next()?.parse().ok()
+    });
+    ran.map(std::time::Duration::from_nanos)
+        .map(|ran| ran.as_secs_f64())
+        .sum()
+}
+
 /// Returns the most memory that a process has had resident, in bytes.
 pub(crate) fn peak_bytes(pid: u32) -> u64 {
     kib_line(&format!("/proc/{pid}/status"), "VmHWM:")

@@ -16,7 +16,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, request::Parts};
+use http::{HeaderMap, Method, Request, Response, StatusCode, request::Parts};
 use http_body_util::{BodyExt as _, Full};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -75,7 +75,7 @@ impl Received {
 }
 
 type Script = Arc<dyn Fn(&Received) -> Answer + Send + Sync>;
-type Observer = Arc<dyn Fn(&Parts, &Bytes) + Send + Sync>;
+type Observer = Arc<dyn Fn(&Parts, &Bytes) -> StatusCode + Send + Sync>;
 
 /// What becomes of the requests: kept and answered by a script, or shown to an observer and forgotten.
 #[derive(Clone)]
@@ -136,12 +136,14 @@ impl Receiver {
         Self::listen(conduct, kept, Some(tls))
     }
 
-    /// Starts a receiver that answers 204 at once and keeps nothing but the count: for measurements.
+    /// Starts a receiver that answers at once as the observer says and keeps nothing but the count: for measurements.
     /// The observer runs on the receiver's only thread, so it must be quick.
     ///
     /// # Panics
     /// Panics when it cannot listen.
-    pub fn observing(observer: impl Fn(&Parts, &Bytes) + Send + Sync + 'static) -> Self {
+    pub fn observing(
+        observer: impl Fn(&Parts, &Bytes) -> StatusCode + Send + Sync + 'static,
+    ) -> Self {
         Self::listen(Conduct::Observed(Arc::new(observer)), Arc::default(), None)
     }
 
@@ -302,14 +304,11 @@ impl Server {
         let (parts, body) = request.into_parts();
         let body = body.collect().await?.to_bytes();
         let mut answer = match &self.conduct {
-            Conduct::Observed(observer) => {
-                observer(&parts, &body);
-                Answer::Reply {
-                    status: 204,
-                    headers: Vec::new(),
-                    body: Bytes::new(),
-                }
-            }
+            Conduct::Observed(observer) => Answer::Reply {
+                status: observer(&parts, &body).as_u16(),
+                headers: Vec::new(),
+                body: Bytes::new(),
+            },
             Conduct::Scripted { script, kept } => {
                 let received = received(parts, body, certificate);
                 let answer = script(&received);

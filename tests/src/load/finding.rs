@@ -1,4 +1,4 @@
-//! What a scenario of isolation comes to, and the figures that all of them share.
+//! What a scenario comes to, and the figures that those of isolation share.
 
 use std::{
     collections::BTreeMap,
@@ -23,11 +23,13 @@ const SETTLE_BOUND: Duration = Duration::from_secs(10);
 /// How often it is looked whether they have, or whether a queue has been worked off.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// What the scenarios of isolation have in common.
+/// What the named scenarios have in common.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Settings {
     /// How many jobs pile up; each scenario has its own default.
     pub jobs: Option<u64>,
+    /// How many configs no event goes to, where there are many.
+    pub configs: Option<u64>,
     /// Events a second to the healthy endpoint.
     pub rate: f64,
     /// How long each phase is measured, in seconds.
@@ -38,7 +40,7 @@ pub struct Settings {
     pub store: StoreKind,
 }
 
-/// What a scenario of isolation came to.
+/// What a scenario came to.
 #[derive(Clone, Debug)]
 pub struct Finding {
     /// The scenario.
@@ -207,6 +209,12 @@ pub(crate) fn losses(what: &str, tally: &Tally) -> Vec<String> {
     faults
         .map(|(count, how)| format!("{count} events of {what} were {how}"))
         .collect()
+}
+
+/// Says so when events of a tally came more than once, where nothing is restarted.
+pub(crate) fn repeats(what: &str, tally: &Tally) -> Option<String> {
+    let count = tally.totals().duplicates;
+    (count > 0).then(|| format!("{count} events of {what} were repeated"))
 }
 
 /// Says so when the p99 of a phase is more than `limit` times that of another.

@@ -1,12 +1,13 @@
 //! A fresh installation to measure, with everything that a measurement asks of it.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
+use jetstream::{Broker, Options};
 use serde::Serialize;
 use test_support::{BrokerClient, HttpClient, Postgres, Signal};
 
-use super::{sender::Sender, tally::Tally, usage::Group};
+use super::{scenario::Replicas, sender::Sender, tally::Tally, usage::Group};
 use crate::{Organisation, Replica, Service, Stack, Store};
 
 /// How often it is looked whether something has come about.
@@ -33,6 +34,8 @@ pub(crate) struct Installation {
     pub(crate) groups: Vec<Group>,
     pub(crate) broker: BrokerClient,
     pub(crate) bench: Organisation,
+    /// Addresses of further replicas of ingest.
+    more_ingest: Vec<String>,
 }
 
 impl Installation {
@@ -50,7 +53,49 @@ impl Installation {
             groups,
             broker,
             bench,
+            more_ingest: Vec::new(),
         }
+    }
+
+    /// Starts replicas until there are as many as that.
+    pub(crate) async fn replicate(&mut self, Replicas { service, count }: Replicas) {
+        for _ in 1..count {
+            let replica = self.stack.add_replica(service).await;
+            let process = self.stack.replica(replica);
+            self.groups.push(Group {
+                name: service.binary(),
+                root: process.pid(),
+                forks: false,
+            });
+            if service == Service::Ingest {
+                self.more_ingest.push(process.url());
+            }
+        }
+    }
+
+    /// Drains and ends delivery.
+    pub(crate) async fn stop_delivery(&mut self) {
+        let process = self.stack.service(Service::Delivery);
+        process.signal(Signal::Terminate);
+        process.wait_exit(LEAVE_BOUND).await;
+    }
+
+    /// Starts delivery again after [`Installation::stop_delivery`].
+    pub(crate) async fn start_delivery(&mut self) {
+        self.stack.service(Service::Delivery).restart();
+        self.stack.wait_ready().await;
+        self.groups = groups(&mut self.stack);
+    }
+
+    /// Waits until every event is fanned out.
+    pub(crate) async fn fanned_out(&self, bound: Duration) -> anyhow::Result<()> {
+        let waiting = async {
+            while self.broker.unsettled("posthorn_EVENTS", "fan-out").await != Some(0) {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        let fanned_out = tokio::time::timeout(bound, waiting).await;
+        fanned_out.with_context(|| format!("events were not fanned out within {bound:?}"))
     }
 
     /// Returns a sender of the events of a tally, one at a time over eight connections.
@@ -59,11 +104,13 @@ impl Installation {
         tally: &Arc<Tally>,
         payload_bytes: usize,
     ) -> anyhow::Result<Sender> {
-        let url = self.stack.url(Service::Ingest);
-        let address = url.strip_prefix("http://").unwrap_or(&url);
+        let first = self.stack.url(Service::Ingest);
+        let urls = std::iter::once(&first).chain(&self.more_ingest);
         let token = self.bench.producer.token().context("know a token")?;
         Ok(Sender {
-            address: address.parse().context("read the address of ingest")?,
+            addresses: urls
+                .map(|url| address(url))
+                .collect::<anyhow::Result<_>>()?,
             token: token.to_owned(),
             connections: 8,
             batch: 1,
@@ -118,6 +165,22 @@ impl Installation {
         let reply = client.get("/metrics").await;
         parkings(&String::from_utf8_lossy(&reply.body))
     }
+}
+
+/// Connects as a service would.
+pub(crate) async fn connect(url: &str) -> anyhow::Result<Broker> {
+    let options = Options {
+        url: url.to_owned(),
+        prefix: "posthorn".to_owned(),
+        replicas: 1,
+        ..Options::default()
+    };
+    Ok(Broker::connect(&options, "bench").await?)
+}
+
+fn address(url: &str) -> anyhow::Result<SocketAddr> {
+    let address = url.strip_prefix("http://").unwrap_or(url);
+    address.parse().context("read the address of ingest")
 }
 
 fn parkings(metrics: &str) -> BTreeMap<String, u64> {

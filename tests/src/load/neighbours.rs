@@ -1,5 +1,4 @@
-//! A healthy endpoint alone, then beside one that hangs, one that fails and one that is slow, each with a
-//! queue of its own.
+//! A healthy endpoint alone, then beside bad ones, each with a queue of its own.
 //!
 //! The phases follow one another: queues can't be taken away again without work of its own, so they do not
 //! alternate. Each phase is reported as a whole and in halves. What else the machine does only adds to a
@@ -8,11 +7,13 @@
 
 use std::{sync::Arc, time::Duration};
 
+use anyhow::Context as _;
 use serde::Serialize;
 use serde_json::json;
+use tokio::task::JoinSet;
 
 use super::{
-    finding::{Finding, Phase, Settings, Times, losses, slowed},
+    finding::{Finding, Phase, Settings, Times, losses, repeats, slowed},
     installation::Installation,
     ratio,
     sender::{Sender, Stop},
@@ -21,8 +22,13 @@ use super::{
 
 const DEFAULT_JOBS: u64 = 20_000;
 const WARM_UP: Duration = Duration::from_secs(2);
-/// How long the slow endpoint takes to answer.
-const SLOW: Duration = Duration::from_secs(5);
+/// One that hangs, one that fails, and one that takes five seconds to answer.
+pub(crate) const ALL: [(&str, Conduct); 3] = [
+    HANGING,
+    ("failing", Conduct::FAILING),
+    ("slow", Conduct::slow(Duration::from_secs(5))),
+];
+pub(crate) const HANGING: (&str, Conduct) = ("hanging", Conduct::Hangs);
 /// How long the hanging endpoint is waited for.
 const TIMEOUT_MS: u64 = 10_000;
 /// How long all queues may take to be taken.
@@ -45,19 +51,24 @@ struct Phases {
     beside: [Phase; 2],
 }
 
-/// Measures the healthy endpoint's latencies.
+/// A bad endpoint under its name.
+type Bad = (&'static str, Arc<Site>);
+
+/// Measures the healthy endpoint's latencies alone and beside these.
 ///
 /// # Errors
 /// Events are refused, or the queues are not taken.
-pub(crate) async fn run(settings: &Settings) -> anyhow::Result<Finding> {
+pub(crate) async fn run(
+    name: &'static str,
+    bad: &[(&'static str, Conduct)],
+    settings: &Settings,
+) -> anyhow::Result<Finding> {
     let jobs = settings.jobs.unwrap_or(DEFAULT_JOBS);
     let healthy = Site::new("healthy", Conduct::HEALTHY);
-    let bad = [
-        ("hanging", Conduct::Hangs),
-        ("failing", Conduct::FAILING),
-        ("slow", Conduct::slow(SLOW)),
-    ]
-    .map(|(name, conduct)| (name, Site::new(name, conduct)));
+    let bad = bad.iter();
+    let bad: Vec<Bad> = bad
+        .map(|(name, conduct)| (*name, Site::new(name, *conduct)))
+        .collect();
     let installation = Installation::start(settings.store).await;
     let mut all = vec![Arc::clone(&healthy)];
     all.extend(bad.iter().map(|(_, site)| Arc::clone(site)));
@@ -77,9 +88,12 @@ pub(crate) async fn run(settings: &Settings) -> anyhow::Result<Finding> {
         flood,
         beside,
     };
-    let neighbours = bad.map(|(name, site)| neighbour(name, &site));
+    let neighbours: Vec<_> = bad
+        .iter()
+        .map(|(name, site)| neighbour(name, site))
+        .collect();
     let parkings = installation.parkings().await;
-    let mut finding = finding(&phases, &neighbours);
+    let mut finding = finding(name, &phases, &neighbours);
     let waiting = neighbours.iter().map(|bad| bad.jobs_waiting).sum::<u64>();
     let per_waiting = ratio(stored, ratio(waiting, 1.0));
     let per_parking = ratio(stored, ratio(parkings.values().sum(), 1.0));
@@ -93,14 +107,12 @@ pub(crate) async fn run(settings: &Settings) -> anyhow::Result<Finding> {
     finding
         .faults
         .extend(losses("the healthy endpoint", &healthy.tally));
+    let repeats = repeats("the healthy endpoint", &healthy.tally);
+    finding.faults.extend(repeats);
     Ok(finding)
 }
 
-async fn register(
-    installation: &Installation,
-    sites: &Sites,
-    bad: &[(&'static str, Arc<Site>); 3],
-) {
+async fn register(installation: &Installation, sites: &Sites, bad: &[Bad]) {
     let bench = &installation.bench;
     bench.register(&sites.url(0), &["healthy"], json!({})).await;
     for (at, (name, _)) in bad.iter().enumerate() {
@@ -127,7 +139,7 @@ async fn halves(
 async fn flooded(
     installation: &Installation,
     (fresh, settings): (&Sender, &Settings),
-    bad: &[(&'static str, Arc<Site>); 3],
+    bad: &[Bad],
     jobs: u64,
 ) -> anyhow::Result<Phase> {
     let stop = Stop::default();
@@ -146,24 +158,21 @@ async fn flooded(
 async fn queue(
     installation: &Installation,
     settings: &Settings,
-    bad: &[(&'static str, Arc<Site>); 3],
+    bad: &[Bad],
     jobs: u64,
 ) -> anyhow::Result<()> {
-    let [hanging, failing, slow] = bad;
-    let sender = |site: &Arc<Site>| {
-        let sender = installation.sender(&site.tally, settings.payload_bytes)?;
-        anyhow::Ok(Sender {
+    let mut senders = JoinSet::new();
+    for (_, site) in bad {
+        let sender = Sender {
             connections: 1,
             batch: 100.min(jobs.max(1)),
-            ..sender
-        })
-    };
-    let senders = [sender(&hanging.1)?, sender(&failing.1)?, sender(&slow.1)?];
-    tokio::try_join!(
-        senders[0].exactly(jobs),
-        senders[1].exactly(jobs),
-        senders[2].exactly(jobs),
-    )?;
+            ..installation.sender(&site.tally, settings.payload_bytes)?
+        };
+        senders.spawn(async move { sender.exactly(jobs).await });
+    }
+    while let Some(ended) = senders.join_next().await {
+        ended.context("run a sender")??;
+    }
     let under_way = || bad.iter().map(|(_, site)| site.under_way()).sum();
     installation.taken(under_way, TAKE_BOUND).await
 }
@@ -178,7 +187,7 @@ fn neighbour(name: &'static str, site: &Site) -> Neighbour {
     }
 }
 
-fn finding(phases: &Phases, neighbours: &[Neighbour; 3]) -> Finding {
+fn finding(name: &'static str, phases: &Phases, neighbours: &[Neighbour]) -> Finding {
     let Phases {
         alone: [first_alone, second_alone],
         flood,
@@ -206,7 +215,7 @@ fn finding(phases: &Phases, neighbours: &[Neighbour; 3]) -> Finding {
     ];
     lines.extend(neighbours.iter().map(Neighbour::line));
     Finding {
-        name: "neighbours",
+        name,
         figures: json!({
             "alone": alone, "alone_halves": phases.alone, "flood": flood,
             "beside": beside, "beside_halves": phases.beside,

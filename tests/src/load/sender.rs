@@ -25,7 +25,8 @@ const REFUSED_PAUSE: Duration = Duration::from_millis(100);
 /// What is sent, where to, and over how many connections.
 #[derive(Clone, Debug)]
 pub(crate) struct Sender {
-    pub(crate) address: SocketAddr,
+    /// Replicas of ingest, which connections are spread over.
+    pub(crate) addresses: Arc<[SocketAddr]>,
     pub(crate) token: String,
     pub(crate) connections: u32,
     pub(crate) batch: u64,
@@ -73,8 +74,8 @@ impl Sender {
         outstanding: u64,
     ) -> anyhow::Result<()> {
         let mut workers = JoinSet::new();
-        for _ in 0..self.connections {
-            let mut connection = self.connect().await?;
+        for number in 0..self.connections {
+            let mut connection = self.connect(number).await?;
             let (sender, stop) = (self.clone(), stop.clone());
             workers.spawn(async move {
                 while !stop.comes_before(Instant::now()) {
@@ -98,8 +99,8 @@ impl Sender {
         let due = schedule(self.tally.origin(), stop.clone(), per_second);
         let due = Arc::new(Mutex::new(due));
         let mut workers = JoinSet::new();
-        for _ in 0..self.connections {
-            let mut connection = self.connect().await?;
+        for number in 0..self.connections {
+            let mut connection = self.connect(number).await?;
             let (sender, due) = (self.clone(), Arc::clone(&due));
             workers.spawn(async move {
                 loop {
@@ -120,8 +121,8 @@ impl Sender {
     pub(crate) async fn exactly(&self, events: u64) -> anyhow::Result<()> {
         let end = self.next.load(Ordering::Relaxed) + events;
         let mut workers = JoinSet::new();
-        for _ in 0..self.connections {
-            let mut connection = self.connect().await?;
+        for number in 0..self.connections {
+            let mut connection = self.connect(number).await?;
             let sender = self.clone();
             workers.spawn(async move {
                 loop {
@@ -139,8 +140,10 @@ impl Sender {
         all(workers).await
     }
 
-    async fn connect(&self) -> anyhow::Result<SendRequest<Full<Bytes>>> {
-        let stream = TcpStream::connect(self.address)
+    async fn connect(&self, number: u32) -> anyhow::Result<SendRequest<Full<Bytes>>> {
+        let number = usize::try_from(number)?;
+        let address = self.addresses.iter().cycle().nth(number);
+        let stream = TcpStream::connect(address.context("know an address of ingest")?)
             .await
             .context("connect to ingest")?;
         stream.set_nodelay(true).context("set TCP_NODELAY")?;
@@ -317,7 +320,7 @@ mod tests {
         let tally = Arc::new(Tally::new("load-test", 1));
         let token = "token".to_owned();
         let sender = Sender {
-            address,
+            addresses: [address].into(),
             token,
             connections: 4,
             batch,

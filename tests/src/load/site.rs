@@ -100,7 +100,7 @@ impl Site {
     fn take(self: &Arc<Self>, body: &[u8]) -> (Conduct, UnderWay) {
         let conduct = *self.conduct.lock();
         if conduct.takes() {
-            self.tally.arrived_at(Some(0), body);
+            let _always_taken = self.tally.arrived_at(Some(0), body);
         }
         self.timeline.lock().arrived(self.now());
         (conduct, UnderWay(Arc::clone(self)))

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use self::put::put;
 use super::{
-    finding::{Finding, Phase, Settings, Times, arrived, losses, seconds, slowed},
+    finding::{Finding, Phase, Settings, Times, arrived, losses, repeats, seconds, slowed},
     installation::Installation,
     ratio,
     sender::{Sender, Stop},
@@ -101,6 +101,7 @@ pub(crate) async fn run(settings: &Settings) -> anyhow::Result<Finding> {
     let mut finding = finding(&phases, &late, figures, due);
     finding.faults.extend(losses("fresh events", &fresh.tally));
     finding.faults.extend(losses("waiting jobs", &late.tally));
+    finding.faults.extend(repeats("fresh events", &fresh.tally));
     Ok(finding)
 }
 

@@ -100,7 +100,7 @@ async fn a_failing_script_counts_per_event() {
 
 #[tokio::test]
 async fn an_observing_receiver_counts_and_keeps_nothing() {
-    let receiver = Receiver::observing(|_, _| {});
+    let receiver = Receiver::observing(|_, _| http::StatusCode::NO_CONTENT);
     let client = HttpClient::new(receiver.url(""));
 
     assert_eq!(client.get("/").await.status, 204);

@@ -16,7 +16,6 @@ use domain::{
     time::Timestamp,
 };
 use jetstream::{
-    Broker, Options,
     connection::ServerVersion,
     publisher::{Error, Publisher, Stored},
     retry_lane::{self, Cargo},
@@ -25,7 +24,11 @@ use jetstream::{
 use serde_json::Value;
 
 use crate::load::{
-    finding::Settings, installation::Installation, payload::Mark, site::Site, tally::Tally,
+    finding::Settings,
+    installation::{Installation, connect},
+    payload::Mark,
+    site::Site,
+    tally::Tally,
 };
 
 /// How many jobs are on their way to the broker at once.
@@ -42,6 +45,10 @@ pub(super) async fn put(
     (config, jobs, due): (&Value, u64, Instant),
 ) -> anyhow::Result<()> {
     let broker = connect(&installation.stack.broker_ref().url()).await?;
+    anyhow::ensure!(
+        broker.server_version() >= ServerVersion::SCHEDULES,
+        "this broker keeps no schedules"
+    );
     let publisher = Publisher::new(&broker);
     let tally = &site.tally;
     let first = first(&installation.bench.id, config, due)?;
@@ -66,21 +73,6 @@ pub(super) async fn put(
         stored(tally, mark_due, oldest).await?;
     }
     Ok(())
-}
-
-async fn connect(url: &str) -> anyhow::Result<Broker> {
-    let options = Options {
-        url: url.to_owned(),
-        prefix: "posthorn".to_owned(),
-        replicas: 1,
-        ..Options::default()
-    };
-    let broker = Broker::connect(&options, "bench").await?;
-    anyhow::ensure!(
-        broker.server_version() >= ServerVersion::SCHEDULES,
-        "this broker keeps no schedules"
-    );
-    Ok(broker)
 }
 
 /// What all jobs have in common: a first retry that is due.
