@@ -8,7 +8,7 @@ SHELL := /usr/bin/env bash
 CARGO ?= cargo
 # LOCKED=--locked makes an out-of-date Cargo.lock an error.
 LOCKED ?=
-# Arguments of the load tool: make bench BENCH_ARGS="--help".
+# Arguments of the load tool: make bench BENCH_ARGS="--help", make bench-curves BENCH_ARGS=--quick.
 BENCH_ARGS ?=
 
 # Shell assignments that a recipe puts before a command that needs these servers.
@@ -139,21 +139,32 @@ SEEDS ?= 5000
 simulate: ## Run more seeds of the simulation: make simulate SEEDS=100000
 	POSTHORN_SIMULATION_SEEDS=$(SEEDS) $(CARGO) test $(LOCKED) --package e2e --test simulation
 
+BENCH = $(CARGO) run $(LOCKED) --release --package e2e --bin posthorn-bench --
+
 .PHONY: bench
-bench: build ## Measure throughput, latency and CPU per delivery with the release binaries
+bench: build ## Measure the release binaries: throughput, latency, CPU and memory, scenario by scenario
 	@set -e; $(NATS); $(PG); export POSTHORN_NATS_SERVER POSTHORN_PG_BIN; \
-	$(CARGO) run $(LOCKED) --release --package e2e --bin posthorn-bench -- $(BENCH_ARGS)
+	$(BENCH) $(BENCH_ARGS)
+
+.PHONY: bench-curves
+bench-curves: build ## Measure as configs, endpoints, fan-out, backlog, payload and replicas grow
+	@set -e; $(NATS); $(PG); export POSTHORN_NATS_SERVER POSTHORN_PG_BIN; \
+	$(BENCH) curves $(BENCH_ARGS)
+
+.PHONY: bench-soak
+bench-soak: build ## Send for an hour at half of the maximum; memory must not rise
+	@set -e; $(NATS); $(PG); export POSTHORN_NATS_SERVER POSTHORN_PG_BIN; \
+	$(BENCH) soak $(BENCH_ARGS)
 
 .PHONY: bench-isolation
 bench-isolation: build ## Measure what bad neighbours, a comeback and more replicas do to endpoints
 	@set -e; $(NATS); $(PG); export POSTHORN_NATS_SERVER POSTHORN_PG_BIN; \
-	$(CARGO) run $(LOCKED) --release --package e2e --bin posthorn-bench -- \
-		--scenario neighbours --scenario recovery --scenario replicas $(BENCH_ARGS)
+	$(BENCH) --scenario neighbours --scenario recovery --scenario replicas $(BENCH_ARGS)
 
 .PHONY: bench-waiting
 bench-waiting: build ## Measure fresh events beside a million retries that wait, and how these drain
 	@set -e; $(NATS); $(PG); export POSTHORN_NATS_SERVER POSTHORN_PG_BIN; \
-	$(CARGO) run $(LOCKED) --release --package e2e --bin posthorn-bench -- --scenario waiting $(BENCH_ARGS)
+	$(BENCH) --scenario waiting $(BENCH_ARGS)
 
 ## Cleaning
 

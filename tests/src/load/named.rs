@@ -206,9 +206,9 @@ impl Named {
 /// Sends each event to so many endpoints; several events may be on their way.
 pub(crate) fn with_endpoints(endpoints: u32, scenario: Scenario) -> Scenario {
     let each = u64::from(endpoints.max(1));
-    let outstanding = OUTSTANDING.max(20 * each);
+    let outstanding = OUTSTANDING.max(8 * each);
     // Each connection may send one event more than should be on their way.
-    let connections = (outstanding / (5 * each)).clamp(1, u64::from(scenario.connections));
+    let connections = (outstanding / (2 * each)).clamp(1, u64::from(scenario.connections));
     Scenario {
         endpoints,
         connections: u32::try_from(connections).unwrap_or(scenario.connections),
