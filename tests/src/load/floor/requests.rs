@@ -14,6 +14,7 @@ use serde::Serialize;
 use test_support::Receiver;
 use tokio::task::JoinSet;
 
+use super::relay::{self, Relay};
 use crate::{
     load::{finding::Settings, histogram::Histogram, ratio},
     process_table::threads_cpu_s,
@@ -35,43 +36,68 @@ pub(super) struct Requests {
     /// Microseconds of processor time for each.
     client_us: f64,
     receiver_us: f64,
+    /// Of the relay, if they go through one.
+    relay_us: f64,
 }
 
 impl Requests {
-    pub(super) fn line(&self) -> String {
+    pub(super) fn line(&self, what: &str) -> String {
         let Self {
             requests_per_s,
             p50_ms,
             p99_ms,
             client_us,
             receiver_us,
+            relay_us,
             ..
         } = self;
         format!(
-            "requests out, {AT_ONCE} at once: {requests_per_s:.0}/s, p50 {p50_ms:.2} ms, p99 {p99_ms:.2}; \
-             CPU µs each: client {client_us:.1}, receiver {receiver_us:.1}"
+            "{what}, {AT_ONCE} at once: {requests_per_s:.0}/s, p50 {p50_ms:.2} ms, p99 {p99_ms:.2}; CPU µs each: \
+             client {client_us:.1}, relay {relay_us:.1}, receiver {receiver_us:.1}"
         )
     }
 }
 
-/// Sends requests for the duration, from a thread of its own.
+/// Sends requests to the receiver for the duration.
 ///
 /// # Errors
 /// Fails when a request does.
-pub(super) async fn measure(settings: &Settings) -> anyhow::Result<Requests> {
+pub(super) async fn direct(settings: &Settings) -> anyhow::Result<Requests> {
     let receiver = Receiver::observing(|_, _| StatusCode::NO_CONTENT);
+    measure(&receiver.url("/0"), settings).await
+}
+
+/// Sends requests to the receiver through a relay.
+///
+/// # Errors
+/// Fails when a request does.
+pub(super) async fn relayed(settings: &Settings) -> anyhow::Result<Requests> {
+    let receiver = Receiver::observing(|_, _| StatusCode::NO_CONTENT);
+    let relay = Relay::start(&receiver.url("/0"))?;
+    measure(&relay.url(), settings).await
+}
+
+/// Returns a client such as delivery has, without TLS.
+pub(super) fn client() -> Client<HttpConnector, Full<Bytes>> {
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    Client::builder(TokioExecutor::new()).build(connector)
+}
+
+async fn measure(url: &str, settings: &Settings) -> anyhow::Result<Requests> {
+    let url = url.to_owned();
     let body = Bytes::from(vec![b'x'; settings.payload_bytes]);
-    let (url, duration) = (receiver.url("/0"), Duration::from_secs(settings.duration_s));
-    let before = threads_cpu_s(RECEIVER);
+    let duration = Duration::from_secs(settings.duration_s);
+    let before = [RECEIVER, relay::THREAD].map(threads_cpu_s);
     let client = std::thread::Builder::new()
         .name(CLIENT.to_owned())
         .spawn(move || send(&url, &body, duration))?;
-    // Nothing else is to be done meanwhile, but the runtime must not stand still.
     let sent = tokio::task::spawn_blocking(move || client.join()).await?;
     let Ok(sent) = sent else {
         anyhow::bail!("the client's thread panicked");
     };
     let (histogram, client_s) = sent?;
+    let [receiver_s, relay_s] = [RECEIVER, relay::THREAD].map(threads_cpu_s);
     let requests = histogram.count();
     let each_us = |cpu_s: f64| cpu_s * 1e6 / ratio(requests.max(1), 1.0);
     Ok(Requests {
@@ -80,7 +106,8 @@ pub(super) async fn measure(settings: &Settings) -> anyhow::Result<Requests> {
         p50_ms: histogram.per_mille_ms(500),
         p99_ms: histogram.per_mille_ms(990),
         client_us: each_us(client_s),
-        receiver_us: each_us(threads_cpu_s(RECEIVER) - before),
+        receiver_us: each_us(receiver_s - before[0]),
+        relay_us: each_us(relay_s - before[1]),
     })
 }
 
@@ -94,33 +121,40 @@ fn send(url: &str, body: &Bytes, duration: Duration) -> anyhow::Result<(Histogra
 }
 
 async fn send_all(url: &str, body: &Bytes, end: Instant) -> anyhow::Result<Histogram> {
-    let mut connector = HttpConnector::new();
-    connector.set_nodelay(true);
-    let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build(connector);
+    let client = client();
     let mut workers = JoinSet::new();
     for _ in 0..AT_ONCE {
-        let (client, url, body) = (client.clone(), url.to_owned(), body.clone());
-        workers.spawn(async move {
-            let mut histogram = Histogram::default();
-            while Instant::now() < end {
-                let began = Instant::now();
-                let request = Request::post(&url)
-                    .header(header::CONTENT_TYPE, "application/json")
-                    .body(Full::new(body.clone()))?;
-                let response = client.request(request).await.context("send a request")?;
-                response
-                    .into_body()
-                    .collect()
-                    .await
-                    .context("read the answer")?;
-                histogram.record(began.elapsed());
-            }
-            anyhow::Ok(histogram)
-        });
+        workers.spawn(send_until(
+            end,
+            client.clone(),
+            url.to_owned(),
+            body.clone(),
+        ));
     }
     let mut all = Histogram::default();
     while let Some(ended) = workers.join_next().await {
         all.add(&ended??);
     }
     Ok(all)
+}
+
+async fn send_until(
+    end: Instant,
+    client: Client<HttpConnector, Full<Bytes>>,
+    url: String,
+    body: Bytes,
+) -> anyhow::Result<Histogram> {
+    let mut histogram = Histogram::default();
+    while Instant::now() < end {
+        let began = Instant::now();
+        let request = Request::post(&url)
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Full::new(body.clone()))?;
+        let response = client.request(request).await.context("send a request")?;
+        anyhow::ensure!(response.status().is_success(), "a request is refused");
+        let body = response.into_body();
+        body.collect().await.context("read the answer")?;
+        histogram.record(began.elapsed());
+    }
+    Ok(histogram)
 }
