@@ -5,6 +5,7 @@ mod endpoints;
 mod finding;
 mod floor;
 mod histogram;
+mod idle;
 mod installation;
 mod marks;
 mod measuring;

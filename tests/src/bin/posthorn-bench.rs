@@ -8,8 +8,8 @@ use e2e::load::{Curve, Finding, Named, Pace, Scenario, Settings, Soak, StoreKind
 use serde_json::Value;
 
 /// How long a point of a curve is measured with --quick, in seconds.
-const QUICK_S: u64 = 5;
-const USUAL_S: u64 = 20;
+const QUICK_S: f64 = 5.0;
+const USUAL_S: f64 = 20.0;
 
 /// Measures deliveries through a broker, the five services and a store that it starts itself.
 ///
@@ -45,7 +45,7 @@ struct ScenarioArguments {
     /// recovery 50,000, waiting 1,000,000]
     #[arg(long, value_name = "N", conflicts_with = "max", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     jobs: Option<u64>,
-    /// How many configs configs-100000 has in truth
+    /// How many configs there are in configs-100000 and idle, if not 100,000 and 10,000
     #[arg(long, value_name = "N", conflicts_with = "max", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     configs: Option<u64>,
     /// Send so many events a second, whatever happens [with --scenario: to the healthy endpoint of neighbours, hanging
@@ -73,7 +73,7 @@ struct ScenarioArguments {
     /// How long to send after the warm-up of two seconds, or how long each phase is measured [default: 20; 30 of
     /// neighbours, hanging, waiting and replicas]
     #[arg(long, value_name = "S")]
-    duration: Option<u64>,
+    duration: Option<f64>,
     #[command(flatten)]
     common: CommonArguments,
 }

@@ -39,14 +39,7 @@ pub(crate) async fn register(
             }
         };
         let count = left.min(ORGANISATION_ITEMS);
-        let idle = |at| {
-            config(
-                &format!("http://127.0.0.1:9/{at}"),
-                &format!("idle-{at:06}"),
-            )
-        };
-        let configs: Vec<Value> = (0..count).map(idle).collect();
-        register_all(&organisation, &configs).await;
+        register_idle(&organisation, count).await;
         left -= count;
     }
     // Last, so that all the others are in force when these are.
@@ -60,6 +53,21 @@ pub(crate) async fn register(
     };
     let configs: Vec<Value> = (0..count).map(live).collect();
     register_all(&first, &configs).await;
+}
+
+/// Registers configs that want an event each that nobody sends.
+///
+/// # Panics
+/// Panics when the Admin API refuses one.
+pub(crate) async fn register_idle(organisation: &Organisation, count: u64) {
+    let idle = |at| {
+        config(
+            &format!("http://127.0.0.1:9/{at}"),
+            &format!("idle-{at:06}"),
+        )
+    };
+    let configs: Vec<Value> = (0..count).map(idle).collect();
+    register_all(organisation, &configs).await;
 }
 
 fn config(url: &str, event: &str) -> Value {

@@ -33,7 +33,7 @@ pub struct Settings {
     /// Events a second to the healthy endpoint.
     pub rate: f64,
     /// How long each phase is measured, in seconds.
-    pub duration_s: u64,
+    pub duration_s: f64,
     /// Size of an event, in bytes.
     pub payload_bytes: usize,
     /// Which store.

@@ -95,7 +95,7 @@ pub(crate) fn receiver(tally: &Arc<Tally>) -> Receiver {
 /// Sends for the warm-up and the duration; answers the rates after the warm-up.
 async fn send(scenario: &Scenario, sender: &Sender) -> anyhow::Result<Rates> {
     let tally = &sender.tally;
-    let duration = Duration::from_secs(scenario.duration_s);
+    let duration = Duration::from_secs_f64(scenario.duration_s);
     let warm_up = WARM_UP.min(duration);
     let end = Instant::now() + warm_up + duration;
     let stop = Stop::at(end);

@@ -4,7 +4,7 @@ use clap::ValueEnum;
 
 use super::{
     finding::{Finding, Settings},
-    floor,
+    floor, idle,
     measuring::run,
     neighbours, recovery, replicas,
     report::finding,
@@ -55,6 +55,8 @@ pub enum Named {
     /// One endpoint beside 100,000 webhook configs that no event goes to, as many events as go through
     #[value(name = "configs-100000")]
     Configs,
+    /// All five services in one process, with 10,000 webhook configs and nothing to do
+    Idle,
     /// What a bare HTTP request, and a message of the broker's, cost on this machine
     Floor,
     /// A healthy endpoint beside one that hangs, one that fails and one that is slow, with long queues
@@ -69,7 +71,7 @@ pub enum Named {
 
 impl Named {
     /// Those that are measured when none is asked for: the others take many minutes each.
-    pub const USUAL: [Self; 13] = [
+    pub const USUAL: [Self; 14] = [
         Self::OneEndpoint,
         Self::Batches,
         Self::FanOut10,
@@ -82,6 +84,7 @@ impl Named {
         Self::Failing,
         Self::Hanging,
         Self::Configs,
+        Self::Idle,
         Self::Floor,
     ];
 
@@ -101,6 +104,7 @@ impl Named {
             Self::Failing => "failing",
             Self::Hanging => "hanging",
             Self::Configs => "configs-100000",
+            Self::Idle => "idle",
             Self::Floor => "floor",
             Self::Neighbours => "neighbours",
             Self::Waiting => "waiting",
@@ -111,7 +115,7 @@ impl Named {
 
     /// Returns how long each of its phases is measured unless the settings say otherwise, in seconds.
     #[must_use]
-    pub fn duration_s(self) -> u64 {
+    pub fn duration_s(self) -> f64 {
         match self {
             Self::OneEndpoint
             | Self::Batches
@@ -123,10 +127,10 @@ impl Named {
             | Self::Payload64k
             | Self::Payload1m
             | Self::Failing
-            | Self::Configs => 20,
-            Self::Floor => 5,
+            | Self::Configs => 20.0,
+            Self::Idle | Self::Floor => 5.0,
             Self::Hanging | Self::Neighbours | Self::Waiting | Self::Recovery | Self::Replicas => {
-                30
+                30.0
             }
         }
     }
@@ -140,7 +144,10 @@ impl Named {
     /// Panics when the installation does not start.
     pub async fn measure(self, settings: &Settings) -> anyhow::Result<Finding> {
         anyhow::ensure!(settings.rate > 0.0, "more than no event a second");
-        anyhow::ensure!(settings.duration_s > 0, "at least one second");
+        anyhow::ensure!(
+            (0.1..=86_400.0).contains(&settings.duration_s),
+            "0.1 s to a day"
+        );
         let name = self.name();
         match self {
             Self::Hanging => neighbours::run(name, &[neighbours::HANGING], settings).await,
@@ -148,6 +155,7 @@ impl Named {
             Self::Waiting => waiting::run(settings).await,
             Self::Recovery => recovery::run(settings).await,
             Self::Replicas => replicas::run(settings).await,
+            Self::Idle => idle::run(name, settings).await,
             Self::Floor => floor::run(settings).await,
             Self::OneEndpoint
             | Self::Batches
@@ -194,6 +202,7 @@ impl Named {
             },
             Self::OneEndpoint
             | Self::Hanging
+            | Self::Idle
             | Self::Floor
             | Self::Neighbours
             | Self::Waiting

@@ -127,7 +127,7 @@ async fn halves(
     fresh: &Sender,
     settings: &Settings,
 ) -> anyhow::Result<[Phase; 2]> {
-    let half = Duration::from_secs(settings.duration_s).div_f64(2.0);
+    let half = Duration::from_secs_f64(settings.duration_s).div_f64(2.0);
     let groups = &installation.groups;
     Ok([
         Phase::measure(fresh, &Stop::after(half), settings.rate, groups).await?,

@@ -64,7 +64,7 @@ pub struct Scenario {
     /// Size of an event, in bytes.
     pub payload_bytes: usize,
     /// How long events are sent, in seconds, after a warm-up.
-    pub duration_s: u64,
+    pub duration_s: f64,
     /// Which store.
     pub store: StoreKind,
 }
@@ -82,7 +82,7 @@ impl Default for Scenario {
             fails_one_in: None,
             replicas: None,
             payload_bytes: 1_024,
-            duration_s: 20,
+            duration_s: 20.0,
             store: StoreKind::Sqlite,
         }
     }
@@ -106,7 +106,10 @@ impl Scenario {
             "1 to 1,000 events in a batch"
         );
         anyhow::ensure!(self.connections > 0, "at least one connection");
-        anyhow::ensure!(self.duration_s > 0, "at least one second");
+        anyhow::ensure!(
+            (0.1..=86_400.0).contains(&self.duration_s),
+            "0.1 s to a day"
+        );
         match self.pace {
             Pace::Rate(rate) => anyhow::ensure!(rate > 0.0, "more than no event a second"),
             Pace::Max { outstanding } => {

@@ -25,7 +25,7 @@ const EVENT_NAME: &str = "soak-test";
 /// How often memory is looked at.
 const SAMPLE_EVERY: Duration = Duration::from_secs(10);
 /// How long the maximum is looked for.
-const MAXIMUM_S: u64 = 20;
+const MAXIMUM_S: f64 = 20.0;
 /// How long nothing may arrive before what is left counts as lost: above the broker's wait for an ack.
 const STANDSTILL: Duration = Duration::from_secs(60);
 /// The part at the beginning that may rise: caches fill, and the broker remembers ids for ten minutes.

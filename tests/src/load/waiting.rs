@@ -68,7 +68,7 @@ pub(crate) async fn run(settings: &Settings) -> anyhow::Result<Finding> {
     let broker = installation.stack.broker().pid();
 
     sender.at_rate(&Stop::after(WARM_UP), settings.rate).await?;
-    let duration = Duration::from_secs(settings.duration_s);
+    let duration = Duration::from_secs_f64(settings.duration_s);
     let groups = &installation.groups;
     let before = Phase::measure(&sender, &Stop::after(duration), settings.rate, groups).await?;
     let bytes_before = share_bytes(broker);

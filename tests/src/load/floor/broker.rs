@@ -121,7 +121,7 @@ async fn publish(broker: &Broker, settings: &Settings) -> anyhow::Result<u64> {
     let endpoint: EndpointId = "floor".parse()?;
     let subject = broker.names.job(&endpoint);
     let payload = Bytes::from(vec![b'x'; settings.payload_bytes]);
-    let end = Instant::now() + Duration::from_secs(settings.duration_s);
+    let end = Instant::now() + Duration::from_secs_f64(settings.duration_s);
     let mut pending = VecDeque::with_capacity(AT_ONCE);
     let mut count = 0;
     while Instant::now() < end {

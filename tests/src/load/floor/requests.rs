@@ -87,7 +87,7 @@ pub(super) fn client() -> Client<HttpConnector, Full<Bytes>> {
 async fn measure(url: &str, settings: &Settings) -> anyhow::Result<Requests> {
     let url = url.to_owned();
     let body = Bytes::from(vec![b'x'; settings.payload_bytes]);
-    let duration = Duration::from_secs(settings.duration_s);
+    let duration = Duration::from_secs_f64(settings.duration_s);
     let before = [RECEIVER, relay::THREAD].map(threads_cpu_s);
     let client = std::thread::Builder::new()
         .name(CLIENT.to_owned())

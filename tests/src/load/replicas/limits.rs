@@ -215,7 +215,7 @@ pub(super) async fn run(settings: &Settings) -> anyhow::Result<Finding> {
 
 /// Goes through all numbers of replicas, then lets three join at once and kills two of them.
 async fn stages(installation: &mut Installation, settings: &Settings, clock: &Site) -> Vec<Stage> {
-    let duration = Duration::from_secs(settings.duration_s);
+    let duration = Duration::from_secs_f64(settings.duration_s);
     let mut stages = Vec::new();
     let mut added = Vec::new();
     for replicas in REPLICAS {

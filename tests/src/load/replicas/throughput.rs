@@ -55,7 +55,7 @@ pub(super) async fn run(settings: &Settings) -> anyhow::Result<Finding> {
 
     let stop = Stop::default();
     let staging = async {
-        let duration = Duration::from_secs(settings.duration_s);
+        let duration = Duration::from_secs_f64(settings.duration_s);
         let mut found = Vec::new();
         for service in [Service::Delivery, Service::FanOut] {
             found.extend(stages(&mut installation, service, &site.tally, duration).await);
