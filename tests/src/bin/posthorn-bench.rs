@@ -196,7 +196,7 @@ async fn soak(arguments: &SoakArguments) -> anyhow::Result<()> {
         payload_bytes: arguments.payload,
         store: arguments.common.store.into(),
     };
-    report(&arguments.common, &[soak.measure().await?])
+    report(&arguments.common, &[soak.measure(show).await?])
 }
 
 fn settings(arguments: &ScenarioArguments, scenario: Named) -> Settings {

@@ -34,8 +34,8 @@ const FILLING: f64 = 0.25;
 const RISE_PART: f64 = 0.1;
 const RISE_BYTES: f64 = 8.0 * MIB;
 const MIB: f64 = 1024.0 * 1024.0;
-/// How many points of the curve are printed.
-const SHOWN: usize = 24;
+/// Which of the samples are printed: one in three minutes.
+const SHOWN_EVERY: usize = 18;
 
 /// What to do for how long.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -58,14 +58,14 @@ struct Sample {
 }
 
 impl Soak {
-    /// Measures on a fresh installation.
+    /// Measures on a fresh installation, and shows memory now and then meanwhile.
     ///
     /// # Errors
     /// Fails when events are refused for another reason than load.
     ///
     /// # Panics
     /// Panics when the installation does not start.
-    pub async fn measure(&self) -> anyhow::Result<Finding> {
+    pub async fn measure(&self, show: impl Fn(&str)) -> anyhow::Result<Finding> {
         anyhow::ensure!(self.minutes > 0, "at least one minute");
         let rate = match self.rate {
             Some(rate) => rate,
@@ -83,13 +83,41 @@ impl Soak {
             connections: 32,
             ..installation.sender(&tally, self.payload_bytes)?
         };
-        let samples = sampled(&installation, &sender, (rate, self.minutes)).await?;
+        let samples = self.sampled(&installation, (&sender, rate), show).await?;
         arrived(&tally, STANDSTILL).await;
 
         let mut finding = self.finding(rate, &samples, &tally);
         finding.faults.extend(losses("the run", &tally));
         finding.faults.extend(repeats("the run", &tally));
         Ok(finding)
+    }
+
+    /// Sends at the rate, and looks at memory meanwhile.
+    async fn sampled(
+        &self,
+        installation: &Installation,
+        (sender, rate): (&Sender, f64),
+        show: impl Fn(&str),
+    ) -> anyhow::Result<Vec<Sample>> {
+        let duration = Duration::from_secs(60 * self.minutes);
+        let stop = Stop::after(duration);
+        let sending = sender.at_rate(&stop, rate);
+        let sampling = async {
+            let began = Instant::now();
+            let mut samples = vec![sample(&installation.groups, began)];
+            show(&header(&samples[0]));
+            while began.elapsed() + SAMPLE_EVERY <= duration {
+                tokio::time::sleep(SAMPLE_EVERY).await;
+                let sample = sample(&installation.groups, began);
+                if samples.len().is_multiple_of(SHOWN_EVERY) {
+                    show(&row(&sample));
+                }
+                samples.push(sample);
+            }
+            samples
+        };
+        let (sent, samples) = tokio::join!(sending, sampling);
+        sent.map(|()| samples)
     }
 
     async fn half_of_the_maximum(&self) -> anyhow::Result<f64> {
@@ -114,9 +142,9 @@ impl Soak {
                 "delivered {} of {}, refused {}",
                 totals.delivered, totals.accepted, totals.refused
             ),
-            "MiB after so many seconds:".to_owned(),
         ];
-        lines.extend(curve(samples));
+        lines.extend(samples.first().map(header));
+        lines.extend(samples.iter().step_by(SHOWN_EVERY).map(row));
         lines.push("after the first quarter, by a straight line:".to_owned());
         lines.extend(trends.iter().map(|(name, trend)| line(name, *trend)));
         let rising = trends.iter().filter(|(_, trend)| !is_flat(**trend));
@@ -135,28 +163,6 @@ impl Soak {
             }),
         }
     }
-}
-
-/// Sends at the rate, and looks at memory meanwhile.
-async fn sampled(
-    installation: &Installation,
-    sender: &Sender,
-    (rate, minutes): (f64, u64),
-) -> anyhow::Result<Vec<Sample>> {
-    let duration = Duration::from_secs(60 * minutes);
-    let stop = Stop::after(duration);
-    let sending = sender.at_rate(&stop, rate);
-    let sampling = async {
-        let began = Instant::now();
-        let mut samples = vec![sample(&installation.groups, began)];
-        while began.elapsed() + SAMPLE_EVERY <= duration {
-            tokio::time::sleep(SAMPLE_EVERY).await;
-            samples.push(sample(&installation.groups, began));
-        }
-        samples
-    };
-    let (sent, samples) = tokio::join!(sending, sampling);
-    sent.map(|()| samples)
 }
 
 fn sample(groups: &[Group], began: Instant) -> Sample {
@@ -194,22 +200,16 @@ fn line(name: &str, trend: Trend) -> String {
     )
 }
 
-/// Returns the samples as a table, with some left out.
-fn curve(samples: &[Sample]) -> Vec<String> {
-    let Some(names) = samples.first().map(|sample| sample.bytes.keys()) else {
-        return Vec::new();
-    };
-    let short = |name: &&str| format!(" {:>11}", name.trim_start_matches("posthorn-"));
-    let header: String = names.map(short).collect();
-    let row = |sample: &Sample| {
-        let of_each = sample.bytes.values();
-        let cells = of_each.map(|bytes| format!(" {:>11.1}", ratio(*bytes, MIB)));
-        format!("{:>7.0}{}", sample.at_s, cells.collect::<String>())
-    };
-    let step = samples.len().div_ceil(SHOWN);
-    let mut lines = vec![format!("{:>7}{header}", "s")];
-    lines.extend(samples.iter().step_by(step).map(row));
-    lines
+fn header(sample: &Sample) -> String {
+    let names = sample.bytes.keys();
+    let cells = names.map(|name| format!(" {:>11}", name.trim_start_matches("posthorn-")));
+    format!("MiB after s{}", cells.collect::<String>())
+}
+
+fn row(sample: &Sample) -> String {
+    let of_each = sample.bytes.values();
+    let cells = of_each.map(|bytes| format!(" {:>11.1}", ratio(*bytes, MIB)));
+    format!("{:>11.0}{}", sample.at_s, cells.collect::<String>())
 }
 
 #[cfg(test)]
