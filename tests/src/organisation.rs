@@ -54,7 +54,7 @@ impl Organisation {
         self.register_all(&[config]).await[0].clone()
     }
 
-    /// Saves configs, at most 100, and answers them as they were saved.
+    /// Saves configs, at most 100, and answers them as they were saved. While others save, it is asked again.
     ///
     /// # Panics
     /// Panics when the Admin API refuses one.
@@ -62,7 +62,10 @@ impl Organisation {
         let body = json!(configs);
         eventually("the configs are in force", SAVE_BOUND, async || {
             let reply = self.admin.put(CONFIGS, &body).await;
-            if reply.status == StatusCode::SERVICE_UNAVAILABLE {
+            if matches!(
+                reply.status,
+                StatusCode::SERVICE_UNAVAILABLE | StatusCode::CONFLICT
+            ) {
                 return Err(reply.to_string());
             }
             Ok(reply.expect(200))

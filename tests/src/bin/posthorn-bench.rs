@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use e2e::load::{Curve, Finding, Named, Pace, Scenario, Settings, Soak, StoreKind, finding, run};
 use serde_json::Value;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// How long a point of a curve is measured with --quick, in seconds.
 const QUICK_S: f64 = 5.0;
@@ -134,10 +135,22 @@ impl From<StoreArgument> for StoreKind {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    match &arguments.command {
-        None => measure_scenarios(&arguments.scenarios).await,
-        Some(Command::Curves(arguments)) => measure_curves(arguments).await,
-        Some(Command::Soak(arguments)) => soak(arguments).await,
+    let measuring = async {
+        match &arguments.command {
+            None => measure_scenarios(&arguments.scenarios).await,
+            Some(Command::Curves(arguments)) => measure_curves(arguments).await,
+            Some(Command::Soak(arguments)) => soak(arguments).await,
+        }
+    };
+    // What is being measured must be dropped: that ends its processes and removes its files.
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        measured = measuring => measured,
+        _ = terminate.recv() => anyhow::bail!("terminated"),
+        interrupted = tokio::signal::ctrl_c() => {
+            interrupted?;
+            anyhow::bail!("interrupted")
+        }
     }
 }
 
