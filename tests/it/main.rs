@@ -37,6 +37,7 @@ mod replay;
 mod restores;
 mod retries;
 mod roles;
+mod rolling;
 mod rotates_key;
 mod secrets;
 mod signing;

@@ -16,6 +16,7 @@ mod command_line;
 mod description;
 mod dev;
 mod grpc;
+mod next_version;
 mod organisation;
 mod process_table;
 mod service;

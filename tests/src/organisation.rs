@@ -7,6 +7,8 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use test_support::{HttpClient, Reply, eventually};
 
+use crate::{Service, Stack};
+
 const CONFIGS: &str = "/api/v2/admin/webhooks/configs";
 const LOGS: &str = "/api/v2/admin/webhooks/logs";
 const EVENTS: &str = "/api/v2/events";
@@ -35,6 +37,16 @@ impl Organisation {
             id: id.to_owned(),
             admin,
             producer,
+        }
+    }
+
+    /// Returns the same organisation at the addresses that the installation's services have now.
+    #[must_use]
+    pub fn at(&self, stack: &Stack) -> Self {
+        Self {
+            id: self.id.clone(),
+            admin: self.admin.with_base(stack.url(Service::Admin)),
+            producer: self.producer.with_base(stack.url(Service::Ingest)),
         }
     }
 
@@ -107,14 +119,25 @@ impl Organisation {
     pub async fn send_until_accepted(&self, events: &Value, bound: Duration) -> Vec<String> {
         let body = Bytes::from(events.to_string());
         eventually("the events are accepted", bound, async || {
-            let sent = self.producer.send(Method::POST, EVENTS, body.clone()).await;
-            let reply = sent.map_err(|error| error.to_string())?;
-            if reply.status == StatusCode::SERVICE_UNAVAILABLE {
-                return Err(reply.to_string());
-            }
-            Ok(ids(&reply.expect(202)))
+            self.try_send(body.clone()).await
         })
         .await
+    }
+
+    /// Sends once and returns the ids that were accepted.
+    ///
+    /// # Errors
+    /// Says why they may not be: no answer came, or that the broker did not store them.
+    ///
+    /// # Panics
+    /// Panics when they are refused.
+    pub async fn try_send(&self, events: Bytes) -> Result<Vec<String>, String> {
+        let sent = self.producer.send(Method::POST, EVENTS, events).await;
+        let reply = sent.map_err(|error| error.to_string())?;
+        if reply.status == StatusCode::SERVICE_UNAVAILABLE {
+            return Err(reply.to_string());
+        }
+        Ok(ids(&reply.expect(202)))
     }
 
     /// Returns one page of the log; `query` comes without its question mark.

@@ -17,7 +17,7 @@ use test_support::{
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::{Organisation, Service, accounts, service::Settings};
+use crate::{Organisation, Service, accounts, next_version::NextVersion, service::Settings};
 
 /// The first operator token, which comes from configuration.
 const OPERATOR_TOKEN: &str = "operator-token-of-the-end-to-end-tests";
@@ -77,6 +77,7 @@ pub struct Stack {
     // In the order of their drops: services before what they use.
     services: BTreeMap<Service, ServiceProcess>,
     replicas: Vec<(Service, ServiceProcess)>,
+    next_version: Option<NextVersion>,
     settings: Settings,
     variables: Vec<(&'static str, String)>,
     broker: Broker,
@@ -187,6 +188,7 @@ impl Stack {
         let mut stack = Self {
             services,
             replicas: Vec::new(),
+            next_version: None,
             settings,
             variables,
             broker,
@@ -222,11 +224,62 @@ impl Stack {
     /// # Panics
     /// Panics when it does not get ready.
     pub async fn add_replica(&mut self, service: Service) -> Replica {
+        let settings = self.settings.clone();
+        self.add(service, &settings).await
+    }
+
+    /// As [`Stack::add_replica`], with a process that is the next version of its service: it writes messages of schema 2, and
+    /// reads those of 1 and 2.
+    ///
+    /// # Panics
+    /// Panics when it does not get ready, or the broker is a cluster.
+    pub async fn add_next_version(&mut self, service: Service) -> Replica {
+        let broker = self.broker_ref().port();
+        let next = self
+            .next_version
+            .get_or_insert_with(|| NextVersion::start(broker));
+        let (direct, through) = (format!(":{broker}"), format!(":{}", next.port()));
+        let settings = Settings {
+            nats_url: self.settings.nats_url.replace(&direct, &through),
+            ..self.settings.clone()
+        };
+        self.add(service, &settings).await
+    }
+
+    async fn add(&mut self, service: Service, settings: &Settings) -> Replica {
         let directory = self.directory.path();
-        let mut process = launch(service, &self.settings, &self.variables, directory).spawn();
+        let mut process = launch(service, settings, &self.variables, directory).spawn();
         process.wait_ready().await;
         self.replicas.push((service, process));
         Replica(self.replicas.len() - 1)
+    }
+
+    /// Makes a replica the process of its service, and drains the one that was.
+    ///
+    /// # Panics
+    /// Panics when that does not exit with 0 in time.
+    pub async fn replace_by(&mut self, Replica(index): Replica) {
+        let (service, process) = &mut self.replicas[index];
+        let current = self.services.get_mut(service);
+        std::mem::swap(current.expect("all five are there from the start"), process);
+        stop(*service, process).await;
+    }
+
+    /// Drains the process of a service, which may be started again.
+    ///
+    /// # Panics
+    /// Panics when it does not exit with 0 in time.
+    pub async fn drain(&mut self, service: Service) {
+        stop(service, self.service(service)).await;
+    }
+
+    /// Drains a replica.
+    ///
+    /// # Panics
+    /// Panics when it does not exit with 0 in time.
+    pub async fn drain_replica(&mut self, Replica(index): Replica) {
+        let (service, process) = &mut self.replicas[index];
+        stop(*service, process).await;
     }
 
     /// Returns the process of a replica, to signal or kill it.

@@ -1,11 +1,16 @@
 //! A plain NATS client for tests: publishes as any producer would and looks into streams.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use async_nats::{HeaderMap, jetstream};
 use bytes::Bytes;
+use futures::StreamExt as _;
+
+use crate::eventually;
 
 const PUBLISH_BOUND: Duration = Duration::from_secs(10);
+/// How long one request for messages stands.
+const FETCH_EXPIRES: Duration = Duration::from_millis(250);
 
 /// A connection of the test's own to the broker.
 #[derive(Clone, Debug)]
@@ -94,6 +99,59 @@ impl BrokerClient {
         Some(info.num_pending + u64::try_from(info.num_ack_pending).unwrap_or(u64::MAX))
     }
 
+    /// Returns how many times a durable consumer has handed out a message, whichever it was.
+    ///
+    /// # Panics
+    /// Panics when there is no such consumer.
+    pub async fn handed_out(&self, stream: &str, durable: &str) -> u64 {
+        let opened = self.context.get_stream(stream).await;
+        let opened = opened.unwrap_or_else(|error| panic!("open stream {stream}: {error}"));
+        let info = opened.consumer_info(durable).await;
+        let info = info.unwrap_or_else(|error| panic!("look at consumer {durable}: {error}"));
+        info.delivered.consumer_sequence
+    }
+
+    /// Takes what a durable consumer hands out and hands it back at once, until `messages` of them were handed out so
+    /// many times each.
+    ///
+    /// # Panics
+    /// Panics when that takes longer than `bound`, or there is no such consumer.
+    pub async fn hand_back(
+        &self,
+        (stream, durable): (&str, &str),
+        messages: usize,
+        times: i64,
+        bound: Duration,
+    ) {
+        let opened = self.context.get_stream(stream).await;
+        let opened = opened.unwrap_or_else(|error| panic!("open stream {stream}: {error}"));
+        let consumer = opened
+            .get_consumer::<jetstream::consumer::pull::Config>(durable)
+            .await
+            .unwrap_or_else(|error| panic!("open consumer {durable}: {error}"));
+        let mut counts = BTreeMap::new();
+        let what = format!("{durable} hands out {messages} messages {times} times");
+        eventually(&what, bound, async || {
+            let batch = consumer.fetch().max_messages(messages);
+            let batch = batch.expires(FETCH_EXPIRES).messages().await;
+            let mut batch = batch.map_err(text)?;
+            while let Some(message) = batch.next().await {
+                let message = message.map_err(text)?;
+                let info = message.info().map_err(text)?;
+                counts.insert(info.stream_sequence, info.delivered);
+                let handed_back = message.ack_with(jetstream::AckKind::Nak(None)).await;
+                handed_back.map_err(text)?;
+            }
+            let done = counts.values().filter(|count| **count >= times).count();
+            if done == messages {
+                Ok(())
+            } else {
+                Err(format!("{counts:?}"))
+            }
+        })
+        .await;
+    }
+
     /// Returns all messages of a stream in their order.
     ///
     /// # Panics
@@ -116,6 +174,17 @@ impl BrokerClient {
             });
         }
         messages
+    }
+
+    /// Deletes a message of a stream.
+    ///
+    /// # Panics
+    /// Panics when there is no such message.
+    pub async fn delete(&self, stream: &str, sequence: u64) {
+        let opened = self.context.get_stream(stream).await;
+        let opened = opened.unwrap_or_else(|error| panic!("open stream {stream}: {error}"));
+        let deleted = opened.delete_message(sequence).await;
+        deleted.unwrap_or_else(|error| panic!("delete {sequence} of {stream}: {error}"));
     }
 
     /// Returns the underlying JetStream context, for what this type has no method for.
