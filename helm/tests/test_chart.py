@@ -238,6 +238,9 @@ class Chart(unittest.TestCase):
                 self.assertIn(f'"{trigger["metadata"]["consumer"]}"', source)
                 self.assertRegex(trigger["metadata"]["stream"], r"^production_[A-Z]+$")
                 self.assertIn(f'"{trigger["metadata"]["stream"].removeprefix("production_")}"', source)
+                self.assertEqual(trigger["metadata"]["account"], "POSTHORN")
+        accounts = (TOP / "deploy" / "nats-accounts.conf").read_text()
+        self.assertRegex(accounts, r"(?m)^    POSTHORN \{\n        jetstream: enabled$")
 
     def test_evictions_leave_a_pod_of_every_service(self):
         for case in ["defaults", "production"]:

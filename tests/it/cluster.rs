@@ -8,7 +8,7 @@ use std::{
 use e2e::{Organisation, Stack};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use test_support::{Answer, Receiver, eventually};
+use test_support::{Answer, HttpClient, Receiver, eventually};
 
 use crate::BOUND;
 
@@ -24,6 +24,7 @@ const SETTLE_BOUND: Duration = Duration::from_secs(120);
 #[tokio::test]
 async fn one_of_three_brokers_is_killed_under_load_and_nothing_is_lost() {
     let mut stack = Stack::start_clustered().await;
+    scalers_see_the_consumers(&mut stack).await;
     let acme = stack.organisation("acme").await;
     let arrivals = Arrivals::default();
     let seen = arrivals.clone();
@@ -67,6 +68,26 @@ async fn one_of_three_brokers_is_killed_under_load_and_nothing_is_lost() {
         if missing == 0 { Ok(()) } else { Err(missing) }
     })
     .await;
+}
+
+/// Where the chart has a scaler of KEDA look, and under the account that it names there, monitoring tells of the consumers.
+async fn scalers_see_the_consumers(stack: &mut Stack) {
+    let leader = eventually("a server leads", BOUND, async || {
+        let leader = stack.cluster().leader_of("posthorn_JOBS").await;
+        leader.ok_or("none")
+    })
+    .await;
+    let monitoring = HttpClient::new(stack.cluster().monitoring(leader));
+    let account = monitoring
+        .get("/jsz?acc=POSTHORN&consumers=true&config=true")
+        .await
+        .expect(200);
+    let streams = account["account_details"][0]["stream_detail"].as_array();
+    let mut streams = streams.unwrap().iter();
+    let jobs = streams.find(|stream| stream["name"] == "posthorn_JOBS");
+    let consumer = &jobs.unwrap()["consumer_detail"][0];
+    assert_eq!(consumer["name"], "delivery");
+    assert_eq!(consumer["num_pending"], 0);
 }
 
 /// Kills who leads the jobs, lets it come back, and then kills who leads the events.

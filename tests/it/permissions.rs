@@ -1,4 +1,4 @@
-//! What the broker's users may do. That each service may do all that it needs is shown by the other tests (but those of a cluster and of `dev`): they run under
+//! What the broker's users may do. That each service may do all that it needs is shown by the other tests (but those of `dev`): they run under
 //! the accounts of `deploy/`, and fail when the broker refuses a service something.
 
 use std::{process::Command, time::Duration};

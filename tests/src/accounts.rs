@@ -2,9 +2,12 @@
 
 use std::{collections::BTreeSet, fmt::Write as _, path::Path};
 
+use test_support::NatsCluster;
+
 use crate::CommandLine;
 
 const ACCOUNTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/nats-accounts.conf");
+const CLUSTER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/cluster/nats.conf");
 /// The settings that streams are made by.
 const TOPOLOGY: &[&str] = &[
     "POSTHORN_REPLICAS",
@@ -35,6 +38,15 @@ pub(crate) fn with_password(password: &str) -> String {
         let _infallible = writeln!(text, "{name}: \"{password}\"");
     }
     text + &accounts
+}
+
+/// Starts three brokers by the example of `deploy/`, under its accounts with one password for all users.
+pub(crate) async fn cluster_with_password(password: &str) -> NatsCluster {
+    let variables: Vec<(String, String)> = password_variables()
+        .into_iter()
+        .map(|name| (name, password.to_owned()))
+        .collect();
+    NatsCluster::start(Path::new(CLUSTER), &variables, ("setup", password)).await
 }
 
 /// Makes streams, consumers and buckets, which the services' users may not.

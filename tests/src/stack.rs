@@ -44,7 +44,7 @@ pub enum Store {
 enum Broker {
     /// With the accounts that `deploy/` has for it, all under one password: each service may do what it needs and no more.
     Server(NatsServer, String),
-    Cluster(NatsCluster),
+    Cluster(NatsCluster, String),
 }
 
 impl Broker {
@@ -58,7 +58,7 @@ impl Broker {
     fn url(&self) -> String {
         match self {
             Self::Server(server, _) => server.url(),
-            Self::Cluster(cluster) => cluster.url(),
+            Self::Cluster(cluster, _) => cluster.url(),
         }
     }
 
@@ -66,7 +66,14 @@ impl Broker {
     fn services_url(&self) -> String {
         match self {
             Self::Server(server, password) => server.url_as("{service}", password),
-            Self::Cluster(cluster) => cluster.url(),
+            Self::Cluster(cluster, password) => cluster.url_as("{service}", password),
+        }
+    }
+
+    fn log(&self) -> String {
+        match self {
+            Self::Server(server, _) => server.log(),
+            Self::Cluster(cluster, _) => cluster.log(),
         }
     }
 }
@@ -143,13 +150,17 @@ impl Stack {
         Self::start_on(1, broker, Store::Sqlite, log_filter, variables).await
     }
 
-    /// Starts an installation with SQLite on three brokers that keep three copies of everything, and waits until all
+    /// Starts an installation with SQLite on three brokers that keep three copies of everything, by the example of `deploy/`, and waits until all
     /// services are ready.
     ///
     /// # Panics
     /// Panics when a broker does not start or a service does not get ready.
     pub async fn start_clustered() -> Self {
-        let broker = async || Broker::Cluster(NatsCluster::start().await);
+        let broker = async || {
+            let password = Self::BROKER_PASSWORD;
+            let cluster = accounts::cluster_with_password(password).await;
+            Broker::Cluster(cluster, password.to_owned())
+        };
         let variables = [("POSTHORN_REPLICAS", "3")];
         Self::start_on(1, broker, Store::Sqlite, "info", &variables).await
     }
@@ -304,7 +315,7 @@ impl Stack {
     pub fn broker(&mut self) -> &mut NatsServer {
         match &mut self.broker {
             Broker::Server(server, _) => server,
-            Broker::Cluster(_) => panic!("the broker is a cluster"),
+            Broker::Cluster(..) => panic!("the broker is a cluster"),
         }
     }
 
@@ -316,7 +327,7 @@ impl Stack {
     pub fn broker_ref(&self) -> &NatsServer {
         match &self.broker {
             Broker::Server(server, _) => server,
-            Broker::Cluster(_) => panic!("the broker is a cluster"),
+            Broker::Cluster(..) => panic!("the broker is a cluster"),
         }
     }
 
@@ -326,7 +337,7 @@ impl Stack {
     /// Panics when the broker is a single server.
     pub fn cluster(&mut self) -> &mut NatsCluster {
         match &mut self.broker {
-            Broker::Cluster(cluster) => cluster,
+            Broker::Cluster(cluster, _) => cluster,
             Broker::Server(..) => panic!("the broker is a single server"),
         }
     }
@@ -430,13 +441,10 @@ impl Stack {
 impl Drop for Stack {
     /// Fails a test in which a service asked the broker for more than it may.
     fn drop(&mut self) {
-        let Broker::Server(server, _) = &self.broker else {
-            return;
-        };
         if self.expects_refusals {
             return;
         }
-        let log = server.log();
+        let log = self.broker.log();
         let refused = log.lines().find(|line| line.contains(" Violation - "));
         if let (Some(line), false) = (refused, std::thread::panicking()) {
             panic!("the broker refused something: {line}");

@@ -25,11 +25,19 @@ const MAX_PAYLOAD_BYTES: u32 = 8 * 1024 * 1024;
 pub struct NatsServer {
     daemon: Daemon,
     port: u16,
-    /// What its configuration says beyond what every server's does.
-    more: String,
+    configuration: Configuration,
     /// Name and password, if it asks for them: what stands before the host in its address.
     user_info: String,
     directory: TempDir,
+}
+
+/// How a server is configured.
+#[derive(Clone, Debug)]
+enum Configuration {
+    /// As every test's server, with further lines.
+    Lines(String),
+    /// By a file, with these variables.
+    File(PathBuf, Vec<(String, String)>),
 }
 
 impl NatsServer {
@@ -48,16 +56,30 @@ impl NatsServer {
     /// As [`NatsServer::start`].
     #[must_use]
     pub fn start_with(more: &str) -> Self {
+        Self::start_as(Configuration::Lines(more.to_owned()))
+    }
+
+    /// Starts a server by a configuration file with these variables, and returns once it greets clients. Where it listens and
+    /// keeps its store the file must take from `POSTHORN_NATS_LISTEN` and `POSTHORN_NATS_STORE`, which are set here.
+    ///
+    /// # Panics
+    /// As [`NatsServer::start`].
+    #[must_use]
+    pub fn start_from(file: &Path, variables: &[(String, String)]) -> Self {
+        Self::start_as(Configuration::File(file.to_owned(), variables.to_vec()))
+    }
+
+    fn start_as(configuration: Configuration) -> Self {
         let directory = tempfile::tempdir().expect("make a folder for the broker");
         // Somebody else may take the port between our look and the server's: then take another.
         for _ in 0..5 {
             let port = free_port();
-            let daemon = launch(directory.path(), port, more);
+            let daemon = launch(directory.path(), port, &configuration);
             if let Some(daemon) = greeted(daemon, port) {
                 return Self {
                     daemon,
                     port,
-                    more: more.to_owned(),
+                    configuration,
                     user_info: String::new(),
                     directory,
                 };
@@ -136,7 +158,7 @@ impl NatsServer {
     pub fn restart(&mut self) {
         self.daemon.kill();
         for _ in 0..20 {
-            let daemon = launch(self.directory.path(), self.port, &self.more);
+            let daemon = launch(self.directory.path(), self.port, &self.configuration);
             if let Some(daemon) = greeted(daemon, self.port) {
                 self.daemon = daemon;
                 return;
@@ -167,16 +189,29 @@ impl NatsServer {
     }
 }
 
-fn launch(directory: &Path, port: u16, more: &str) -> Daemon {
-    let config = directory.join("nats.conf");
-    let text = format!(
-        "listen: \"127.0.0.1:{port}\"\nmax_payload: {MAX_PAYLOAD_BYTES}\n\
-         jetstream {{ store_dir: \"{}\", max_file: 100GB }}\n{more}\n",
-        directory.join("store").display()
-    );
-    std::fs::write(&config, text).expect("write the broker's configuration");
+fn launch(directory: &Path, port: u16, configuration: &Configuration) -> Daemon {
+    let store = directory.join("store");
     let mut command = Command::new(server_path());
-    command.arg("--config").arg(&config);
+    match configuration {
+        Configuration::Lines(more) => {
+            let file = directory.join("nats.conf");
+            let text = format!(
+                "listen: \"127.0.0.1:{port}\"\nmax_payload: {MAX_PAYLOAD_BYTES}\n\
+                 jetstream {{ store_dir: \"{}\", max_file: 100GB }}\n{more}\n",
+                store.display()
+            );
+            std::fs::write(&file, text).expect("write the broker's configuration");
+            command.arg("--config").arg(file);
+        }
+        Configuration::File(file, variables) => {
+            command.arg("--config").arg(file);
+            let variables = variables.iter().map(|(name, value)| (name, value));
+            command
+                .envs(variables)
+                .env("POSTHORN_NATS_LISTEN", format!("127.0.0.1:{port}"))
+                .env("POSTHORN_NATS_STORE", store);
+        }
+    }
     Daemon::spawn(command, &directory.join("nats.log"))
 }
 
