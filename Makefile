@@ -56,7 +56,7 @@ demo: ## Show an event becoming signed, retried, logged webhooks
 check: fmt-check lint ## Formatting and lints only: the fast check while working
 
 .PHONY: test
-test: fmt-check lint doc deny purity chart test-rust fuzz-api ## Everything that continuous integration checks
+test: fmt-check lint doc deny purity chart compose test-rust fuzz-api ## Everything that continuous integration checks
 
 .PHONY: fmt
 fmt: ## Format the Rust sources
@@ -90,6 +90,11 @@ purity: ## The domain crate's dependencies are the ones it is allowed
 chart: ## The Helm chart: lint, render, and check against Kubernetes and the binaries
 	@set -e; venv="$$(tools/ensure-python-venv helm)"; \
 	"$$venv/bin/python" -B helm/tests/test_chart.py
+
+.PHONY: compose
+compose: ## The compose files: against the binaries, the broker's configuration and each other
+	@set -e; venv="$$(tools/ensure-python-venv helm)"; \
+	"$$venv/bin/python" -B deploy/tests/test_compose.py
 
 # Binaries and tests are built by one command, so that both get the same features of every dependency
 # and nothing is compiled twice; the end-to-end tests run the binaries of target/debug.

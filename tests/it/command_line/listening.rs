@@ -3,7 +3,7 @@
 use e2e::{Ended, Running};
 use serde_json::{Value, json};
 use standardwebhooks::Webhook;
-use test_support::{Answer, Receiver, Signal, script};
+use test_support::{Answer, Receiver, Signal, free_port, script};
 
 use super::Desk;
 use crate::{BOUND, SECRET};
@@ -45,6 +45,48 @@ async fn what_comes_is_verified_shown_and_forwarded_until_somebody_stops_it() {
     assert_eq!(request.path, "/webhooks");
     assert_eq!(request.event_id(), "evt-1");
     assert_eq!(desk.acme.configs().await, Vec::<Value>::new());
+}
+
+/// As the sample receiver of `deploy/compose.yaml`: an operator's token, and an address that others reach by another name.
+#[tokio::test]
+async fn an_operator_listens_and_sends_for_an_organisation_that_is_new() {
+    let desk = Desk::start().await;
+    let port = free_port();
+    let (address, url) = (
+        format!("0.0.0.0:{port}"),
+        format!("http://127.0.0.1:{port}/"),
+    );
+    let operator = desk
+        .admin
+        .env("POSTHORN_TOKEN", desk.dev.operator().token().unwrap())
+        .env("POSTHORN_ORGANISATION", "sample");
+
+    operator.run(&["configs", "get"]).await.failed(1);
+    let create = ["tokens", "create", "--role", "viewer", "--name", "sample"];
+    operator.run(&create).await.succeeded();
+    let mut listening = operator.start(&[
+        "listen",
+        "--name",
+        "sample",
+        "--address",
+        &address,
+        "--public-url",
+        &url,
+    ]);
+    listening.wait_for("listening as ep_").await;
+    let sent = [
+        "send",
+        "--event",
+        "order.paid",
+        "--payload",
+        "{\"amount\":12}",
+    ];
+    operator.run(&sent).await.succeeded();
+    listening.wait_for("order.paid").await;
+    let ended = stop(listening, Signal::Terminate).await;
+
+    let shown = ended.succeeded();
+    assert!(shown.contains("signature ok"), "{shown}");
 }
 
 #[tokio::test]
