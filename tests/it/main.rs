@@ -19,6 +19,7 @@ mod drains;
 mod egress;
 mod erasing;
 mod event_types;
+mod external_broker;
 mod freshness;
 mod isolation;
 mod killed_often;
@@ -45,6 +46,7 @@ mod starts_anew;
 mod survives_kill;
 mod tenants;
 mod traces;
+mod versions;
 mod waits;
 
 use std::time::Duration;

@@ -1,6 +1,8 @@
 //! An event is one trace, from its producer to its record; what nobody wants recorded is not, and a collector
 //! that is away costs nothing.
 
+mod exporting;
+
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
@@ -16,8 +18,8 @@ use crate::BOUND;
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PRODUCER: &str = "00f067aa0ba902b7";
 /// The spans of an event with one endpoint that takes it at once, from fan-out on: reading the event, storing
-/// its jobs, the attempt, its request, its record.
-const PER_DELIVERY: usize = 5;
+/// its jobs, the attempt, its request, its record; and beside fan-out, its body in the archive.
+const PER_DELIVERY: usize = 6;
 
 #[tokio::test]
 async fn an_event_with_two_endpoints_is_one_tree_from_the_producer_to_the_records() {
@@ -34,7 +36,7 @@ async fn an_event_with_two_endpoints_is_one_tree_from_the_producer_to_the_record
 
     send_with(&acme, "evt-1", &format!("00-{TRACE}-{PRODUCER}-01")).await;
 
-    let spans = collector.wait_trace(TRACE, 18).await;
+    let spans = collector.wait_trace(TRACE, 19).await;
     let tree = Tree::new(&spans);
     let server = tree.only("POST /api/v2/events");
     assert_eq!(server.parent_span_id, PRODUCER);
@@ -53,6 +55,9 @@ async fn an_event_with_two_endpoints_is_one_tree_from_the_producer_to_the_record
         (fanned_out.kind.as_str(), fanned_out.service.as_str()),
         ("Consumer", "posthorn-fan-out")
     );
+    let archived = tree.only_below(published, "archive events");
+    assert_eq!(archived.service, "posthorn-log-writer");
+    assert_eq!(archived.attribute("messaging.message.id"), "evt-1");
     let jobs = tree.only_below(fanned_out, "publish jobs");
     assert_eq!(jobs.attribute("messaging.batch.message_count"), "2");
 

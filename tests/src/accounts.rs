@@ -8,11 +8,13 @@ use crate::CommandLine;
 
 const ACCOUNTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/nats-accounts.conf");
 const CLUSTER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/cluster/nats.conf");
-/// The settings that streams are made by.
+/// The settings that streams are made by, and under which the broker is reached.
 const TOPOLOGY: &[&str] = &[
     "POSTHORN_REPLICAS",
     "POSTHORN_EVENTS_MAX_BYTES",
     "POSTHORN_ATTEMPTS_MAX_BYTES",
+    "POSTHORN_NATS_CREDS",
+    "POSTHORN_NATS_TLS_CA",
 ];
 
 /// Returns the names of the variables that hold the users' passwords.

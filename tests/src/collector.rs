@@ -2,10 +2,13 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    io::Read as _,
+    sync::Arc,
     time::Duration,
 };
 
 use bytes::Bytes;
+use flate2::read::GzDecoder;
 use http::HeaderMap;
 use opentelemetry_proto::tonic::{
     collector::{metrics::v1::ExportMetricsServiceRequest, trace::v1::ExportTraceServiceRequest},
@@ -13,7 +16,8 @@ use opentelemetry_proto::tonic::{
     trace::v1::span::{Event, SpanKind},
 };
 use prost::Message as _;
-use test_support::{Answer, Receiver, eventually, script};
+use rustls::ServerConfig;
+use test_support::{Answer, Received, Receiver, eventually, script};
 
 use crate::grpc::GrpcServer;
 
@@ -95,6 +99,23 @@ impl Collector {
         }
     }
 
+    /// Starts a collector that answers by a script.
+    #[must_use]
+    pub fn scripted(script: impl Fn(&Received) -> Answer + Send + Sync + 'static) -> Self {
+        Self {
+            way: Way::Http(Receiver::start(script)),
+        }
+    }
+
+    /// Starts a collector that takes everything over TLS.
+    #[must_use]
+    pub fn start_tls(tls: Arc<ServerConfig>) -> Self {
+        let script = script::always(Answer::ok());
+        Self {
+            way: Way::Http(Receiver::start_tls(tls, script)),
+        }
+    }
+
     /// Starts a collector that speaks gRPC and takes everything.
     #[must_use]
     pub fn start_grpc() -> Self {
@@ -132,9 +153,9 @@ impl Collector {
         match &self.way {
             Way::Http(receiver) => (receiver.requests().into_iter())
                 .map(|request| Sent {
+                    body: unpacked(&request),
                     path: request.path,
                     headers: request.headers,
-                    body: request.body,
                 })
                 .collect(),
             Way::Grpc(server) => (server.calls().into_iter())
@@ -199,6 +220,18 @@ impl Collector {
             })
             .collect()
     }
+}
+
+/// Returns a request's body without its compression.
+fn unpacked(request: &Received) -> Bytes {
+    if request.headers.get("content-encoding").is_none() {
+        return request.body.clone();
+    }
+    let mut unpacked = Vec::new();
+    GzDecoder::new(request.body.as_ref())
+        .read_to_end(&mut unpacked)
+        .expect("a body in gzip");
+    unpacked.into()
 }
 
 fn spans_of(request: ExportTraceServiceRequest) -> Vec<CollectedSpan> {

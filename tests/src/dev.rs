@@ -25,6 +25,14 @@ impl Dev {
     /// # Panics
     /// Panics when it does not get ready or does not write `dev.json`.
     pub async fn start(data_dir: &Path) -> Self {
+        Self::start_with(data_dir, &[]).await
+    }
+
+    /// As [`Dev::start`], with further variables.
+    ///
+    /// # Panics
+    /// As [`Dev::start`].
+    pub async fn start_with(data_dir: &Path, variables: &[(&str, &str)]) -> Self {
         let launch = Launch::new("posthorn", data_dir);
         let address = launch.address();
         let data = data_dir
@@ -44,6 +52,9 @@ impl Dev {
                 .to_owned();
             launch = launch.env("POSTHORN_NATS_SERVER", server);
         }
+        let launch = variables
+            .iter()
+            .fold(launch, |launch, (name, value)| launch.env(name, *value));
         let mut dev = Self {
             process: launch.spawn(),
             crashed: false,

@@ -45,6 +45,8 @@ enum Broker {
     /// With the accounts that `deploy/` has for it, all under one password: each service may do what it needs and no more.
     Server(NatsServer, String),
     Cluster(NatsCluster, String),
+    /// Somebody else's, whose logins are files.
+    External(NatsServer),
 }
 
 impl Broker {
@@ -59,6 +61,7 @@ impl Broker {
         match self {
             Self::Server(server, _) => server.url(),
             Self::Cluster(cluster, _) => cluster.url(),
+            Self::External(server) => server.url(),
         }
     }
 
@@ -67,12 +70,13 @@ impl Broker {
         match self {
             Self::Server(server, password) => server.url_as("{service}", password),
             Self::Cluster(cluster, password) => cluster.url_as("{service}", password),
+            Self::External(server) => server.url(),
         }
     }
 
     fn log(&self) -> String {
         match self {
-            Self::Server(server, _) => server.log(),
+            Self::Server(server, _) | Self::External(server) => server.log(),
             Self::Cluster(cluster, _) => cluster.log(),
         }
     }
@@ -163,6 +167,16 @@ impl Stack {
         };
         let variables = [("POSTHORN_REPLICAS", "3")];
         Self::start_on(1, broker, Store::Sqlite, "info", &variables).await
+    }
+
+    /// Starts an installation with SQLite on a broker that runs already, with variables for all services that say how it is
+    /// reached, and waits until all services are ready.
+    ///
+    /// # Panics
+    /// Panics when a service does not get ready.
+    pub async fn start_external(broker: NatsServer, variables: &[(&'static str, &str)]) -> Self {
+        let broker = async || Broker::External(broker);
+        Self::start_on(1, broker, Store::Sqlite, "info", variables).await
     }
 
     async fn start_on(
@@ -314,7 +328,7 @@ impl Stack {
     /// Panics when it is a cluster.
     pub fn broker(&mut self) -> &mut NatsServer {
         match &mut self.broker {
-            Broker::Server(server, _) => server,
+            Broker::Server(server, _) | Broker::External(server) => server,
             Broker::Cluster(..) => panic!("the broker is a cluster"),
         }
     }
@@ -326,7 +340,7 @@ impl Stack {
     #[must_use]
     pub fn broker_ref(&self) -> &NatsServer {
         match &self.broker {
-            Broker::Server(server, _) => server,
+            Broker::Server(server, _) | Broker::External(server) => server,
             Broker::Cluster(..) => panic!("the broker is a cluster"),
         }
     }
@@ -338,7 +352,7 @@ impl Stack {
     pub fn cluster(&mut self) -> &mut NatsCluster {
         match &mut self.broker {
             Broker::Cluster(cluster, _) => cluster,
-            Broker::Server(..) => panic!("the broker is a single server"),
+            Broker::Server(..) | Broker::External(_) => panic!("the broker is a single server"),
         }
     }
 
@@ -348,7 +362,7 @@ impl Stack {
         &self.store
     }
 
-    /// Connects a client of the test's own to the broker.
+    /// Connects a client of the test's own to the broker, unless that asks for more than a password.
     pub async fn broker_client(&self) -> BrokerClient {
         BrokerClient::connect(&self.broker.url()).await
     }

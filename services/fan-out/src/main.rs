@@ -6,11 +6,15 @@ use axum::Router;
 use config::Source;
 use fan_out::{Config, SERVICE};
 use http_api::host::{self, Parts};
+use lifecycle::command_line;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    if let Some(code) = command_line::answer(SERVICE) {
+        return code;
+    }
     match Config::read(&Source::environment()) {
         Ok(config) => lifecycle::block_on(serve(config)),
         Err(faults) => lifecycle::refuse(&faults),

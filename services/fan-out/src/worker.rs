@@ -122,7 +122,8 @@ impl Worker {
 
     /// Begins the span of an event.
     fn span(&self, event: &Event, delivery: &Delivery) -> Span {
-        let origin = origin(delivery, event);
+        let trace = TraceHeaders::read(delivery.headers.as_ref());
+        let origin = Origin::of_message(trace.parent.as_deref(), *event.body_hash().as_bytes());
         let name = "process events";
         let mut span = self.tracer.begin(Kind::Consumer, name, origin);
         span.describe(|| {
@@ -207,17 +208,5 @@ impl Worker {
                 Settlement::NakAfter(PAUSE)
             }
         }
-    }
-}
-
-/// Returns where an event's trace goes on: at the producer's span, or in a trace of its own whose id follows
-/// from its content, so that jobs made twice are the same.
-fn origin(delivery: &Delivery, event: &Event) -> Origin {
-    let trace = TraceHeaders::read(delivery.headers.as_ref());
-    match trace.parent.as_deref().and_then(TraceParent::parse) {
-        Some(parent) => Origin::Within(parent),
-        None => Origin::Root {
-            trace_id: *event.body_hash().as_bytes(),
-        },
     }
 }

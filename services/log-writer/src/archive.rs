@@ -8,12 +8,18 @@ use domain::{
     batch::Limits,
     event::{Event, stored_max_bytes},
 };
+use http_api::host::Parts;
 use jetstream::{
     Broker,
     batcher::{self, Batcher},
     consumer::{Delivery, NEWER_PAUSE, Settlement},
     presence::Lease,
-    wire::event,
+    subject::Durable,
+    wire::{TraceHeaders, event},
+};
+use telemetry::{
+    KeyValue, Tracer, attribute,
+    trace::{Kind, Origin, Span},
 };
 
 use crate::{
@@ -44,12 +50,13 @@ pub(crate) struct Archive {
     broker: Broker,
     admission: Admission,
     batcher: Batcher<ArchivedEvent>,
+    tracer: Tracer,
 }
 
 /// Makes the intake, and the task that writes.
 pub(crate) fn start(
     store: &AttemptStore,
-    broker: &Broker,
+    parts: &Parts,
     patience: &Patience,
     instruments: &Arc<Instruments>,
     admission: Admission,
@@ -71,9 +78,10 @@ pub(crate) fn start(
     });
     (
         Archive {
-            broker: broker.clone(),
+            broker: parts.broker.clone(),
             admission,
             batcher,
+            tracer: parts.tracer.clone(),
         },
         writing,
     )
@@ -92,18 +100,49 @@ impl Archive {
             return Settlement::NakAfter(PAUSE);
         }
         match admitted {
-            Ok(()) => self.store(archived(event, &delivery)).await,
+            Ok(()) => self.store(archived(event, &delivery), &delivery).await,
             Err(Refusal::Fault(_)) => Settlement::Ack,
             Err(Refusal::Unreadable) => Settlement::NakAfter(NEWER_PAUSE),
         }
     }
 
-    async fn store(&self, event: ArchivedEvent) -> Settlement {
+    async fn store(&self, event: ArchivedEvent, delivery: &Delivery) -> Settlement {
         let bytes = event.body.len();
+        let span = self.span(&event, delivery);
         match self.batcher.store(event, bytes).await {
             Ok(()) => Settlement::Ack,
-            Err(batcher::Dropped) => Settlement::NakAfter(Duration::ZERO),
+            Err(batcher::Dropped) => {
+                span.into_iter().for_each(Span::discard);
+                Settlement::NakAfter(Duration::ZERO)
+            }
         }
+    }
+
+    /// Begins the span of an event's body, which ends when the body is stored.
+    fn span(&self, event: &ArchivedEvent, delivery: &Delivery) -> Option<Span> {
+        if !self.tracer.is_on() {
+            return None;
+        }
+        let trace = TraceHeaders::read(delivery.headers.as_ref());
+        let origin = Origin::of_message(trace.parent.as_deref(), *event.hash.as_bytes());
+        let mut span = self.tracer.begin(Kind::Consumer, "archive events", origin);
+        span.describe(|| {
+            [
+                KeyValue::new(attribute::MESSAGING_SYSTEM, attribute::NATS),
+                KeyValue::new(attribute::MESSAGING_OPERATION_NAME, "archive"),
+                KeyValue::new(attribute::MESSAGING_OPERATION_TYPE, "process"),
+                KeyValue::new(attribute::MESSAGING_DESTINATION, delivery.subject.clone()),
+                KeyValue::new(
+                    attribute::MESSAGING_CONSUMER_GROUP,
+                    Durable::EventArchive.name(),
+                ),
+                KeyValue::new(attribute::MESSAGING_MESSAGE_ID, event.id.to_string()),
+                KeyValue::new(attribute::ORGANISATION, event.organisation.to_string()),
+                KeyValue::new(attribute::EVENT, event.id.to_string()),
+                KeyValue::new(attribute::EVENT_NAME, event.name.to_string()),
+            ]
+        });
+        Some(span)
     }
 }
 

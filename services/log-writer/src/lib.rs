@@ -98,7 +98,7 @@ async fn start_archive(
     let lease = parts.keep_present("event types", presence);
     let gate = gate.under(lease.clone());
     let admission = Admission { catalogue, lease };
-    let (archive, writing) = archive::start(store, broker, patience, &instruments, admission);
+    let (archive, writing) = archive::start(store, parts, patience, &instruments, admission);
     shutdown.spawn_infallible("archive writer", writing);
     let archive = Arc::new(archive);
     spawn(

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
+use lifecycle::command_line;
 
 mod api;
 mod broker;
@@ -46,7 +47,7 @@ Results go to standard output, everything else to standard error. Colour is for 
 
 /// The arguments of `posthorn`.
 #[derive(Debug, Parser)]
-#[command(name = "posthorn", about = "Webhooks out of NATS JetStream", version = version(), propagate_version = true, after_help = AFTER_HELP)]
+#[command(name = "posthorn", about = "Webhooks out of NATS JetStream", version = command_line::version(), propagate_version = true, after_help = AFTER_HELP)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -87,15 +88,6 @@ enum Command {
     /// Keep the secrets at rest
     #[command(subcommand)]
     Secrets(secrets::Command),
-}
-
-/// Returns the version, with the commit if whoever built this said it by `POSTHORN_COMMIT`.
-fn version() -> String {
-    let version = env!("CARGO_PKG_VERSION");
-    match option_env!("POSTHORN_COMMIT").filter(|commit| !commit.is_empty()) {
-        Some(commit) => format!("{version} ({commit})"),
-        None => version.to_owned(),
-    }
 }
 
 fn main() -> ExitCode {

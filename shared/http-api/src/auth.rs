@@ -15,6 +15,7 @@ use crate::{
     body::{Room, Shares},
     problem::Problem,
     rate_limit::{RateLimit, Rates},
+    span,
 };
 
 /// The header that carries a token; `authorization` does too.
@@ -80,6 +81,7 @@ impl Guard {
             {
                 room.limit(self.shares.of(own));
             }
+            span::vouch(parts);
             return Ok(Caller { token });
         }
         if let Some(ConnectInfo(peer)) = parts.extensions.get::<ConnectInfo<SocketAddr>>() {

@@ -1,6 +1,12 @@
 //! The span of a request, how long it took, and the trace that it belongs to.
 
-use std::time::Instant;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
 
 use axum::{
     Router,
@@ -21,8 +27,12 @@ const SECONDS: [f64; 12] = [
 ];
 
 /// The span of a request, for whoever answers it.
-#[derive(Debug, Clone, Copy)]
-struct Current(TraceParent);
+#[derive(Debug, Clone)]
+struct Current {
+    context: TraceParent,
+    /// Whether somebody with a live token calls.
+    vouched_for: Arc<AtomicBool>,
+}
 
 #[derive(Debug, Clone)]
 struct Watch {
@@ -54,10 +64,18 @@ pub(crate) fn watched(router: Router, tracer: &Tracer, metrics: &Metrics) -> Rou
 #[must_use]
 pub fn context(parts: &Parts) -> TraceParent {
     match parts.extensions.get::<Current>() {
-        Some(Current(context)) => *context,
+        Some(current) => current.context,
         None => Tracer::default()
             .begin(Kind::Server, "request", origin(&parts.headers))
             .context(),
+    }
+}
+
+/// Notes that the caller has a live token. Without one a request leaves no span: anybody may send as many as they like, each
+/// with a `traceparent` that asks for a record, and those of callers with a token would find no room.
+pub fn vouch(parts: &Parts) {
+    if let Some(current) = parts.extensions.get::<Current>() {
+        current.vouched_for.store(true, Ordering::Relaxed);
     }
 }
 
@@ -68,13 +86,20 @@ async fn watch_one(State(watch): State<Watch>, mut request: Request, next: Next)
     let route = route.as_ref().map_or("", MatchedPath::as_str).to_owned();
     let mut span = (watch.tracer).begin(Kind::Server, "request", origin(request.headers()));
     describe(&mut span, method, &route);
-    request.extensions_mut().insert(Current(span.context()));
+    let vouched_for = Arc::new(AtomicBool::new(false));
+    request.extensions_mut().insert(Current {
+        context: span.context(),
+        vouched_for: Arc::clone(&vouched_for),
+    });
     let response = next.run(request).await;
     let status = response.status();
     span.set(attribute::HTTP_STATUS, i64::from(status.as_u16()));
     if status.is_server_error() {
         // As the conventions have it, a refusal is no error of the server's.
         span.fail(status.as_u16().to_string());
+    }
+    if !vouched_for.load(Ordering::Relaxed) {
+        span.discard();
     }
     let labels = [
         KeyValue::new("method", method),

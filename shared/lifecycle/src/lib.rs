@@ -4,6 +4,7 @@
 use std::{fmt::Display, process::ExitCode, time::Duration};
 
 pub mod clock;
+pub mod command_line;
 pub mod entropy;
 pub mod probes;
 mod readiness;

@@ -81,6 +81,14 @@ struct Open {
 }
 
 impl Origin {
+    /// Returns where a message belongs that came with this `traceparent`, or in a trace of its own without one, whose id
+    /// follows from its content: what is done twice, or by several, is one trace.
+    #[must_use]
+    pub fn of_message(parent: Option<&str>, content: [u8; 16]) -> Self {
+        let parent = parent.and_then(TraceParent::parse);
+        parent.map_or(Self::Root { trace_id: content }, Self::Within)
+    }
+
     /// Returns where something belongs that came with this `traceparent`, or in a new trace without one.
     #[must_use]
     pub fn of(parent: Option<&str>) -> Self {

@@ -136,7 +136,7 @@ async fn it_fails_as_often_as_it_is_told_to_and_refuses_what_is_not_signed() {
 #[tokio::test]
 async fn what_a_crash_leaves_behind_is_replaced_and_somebody_elses_url_is_left_alone() {
     let desk = Desk::start().await;
-    let port = test_support::free_port();
+    let port = free_port();
     let address = format!("127.0.0.1:{port}");
     let listen = ["listen", "--name", "mine", "--address", &address];
     let mut crashed = desk.admin.start(&listen);

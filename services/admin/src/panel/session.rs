@@ -10,7 +10,10 @@ use axum::{
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
-use http_api::auth::{Caller, TOKEN_HEADER};
+use http_api::{
+    auth::{Caller, TOKEN_HEADER},
+    span,
+};
 
 use super::{COUNTED_AS, Panel, ROOT, answer, assets, failure::Failure, form::Form};
 
@@ -133,6 +136,9 @@ fn identify(panel: &Panel, parts: &Parts, credential: &HeaderValue) -> Result<Ca
         own.extensions.insert(*peer);
     }
     let found = panel.admin.guard.authenticate(&own, COUNTED_AS);
+    if found.is_ok() {
+        span::vouch(parts);
+    }
     found.map_err(|problem| match problem.code().status() {
         StatusCode::UNAUTHORIZED => Failure::SignedOut,
         _ => Failure::of(problem),
