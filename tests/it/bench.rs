@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio::process::Command;
 
 /// How long a moment of each scenario may take on a loaded machine, with as many installations started for it.
-const BOUND: Duration = Duration::from_secs(600);
+const BOUND: Duration = Duration::from_secs(1_200);
 const SCENARIOS: [&str; 14] = [
     "one-endpoint",
     "batches",
