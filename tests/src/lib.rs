@@ -21,6 +21,7 @@ mod organisation;
 mod process_table;
 mod service;
 mod stack;
+mod wiring;
 
 pub use collector::{CollectedSpan, Collector};
 pub use command_line::{CommandLine, Ended, Running};
@@ -30,3 +31,4 @@ pub use organisation::{Delivered, Organisation};
 pub use process_table::process_runs;
 pub use service::Service;
 pub use stack::{Replica, Stack, Store};
+pub use wiring::Peer;

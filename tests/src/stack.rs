@@ -13,11 +13,17 @@ use std::{
 use serde_json::json;
 use tempfile::TempDir;
 use test_support::{
-    BrokerClient, HttpClient, Launch, NatsCluster, NatsServer, Postgres, ServiceProcess, Signal,
+    BrokerClient, HttpClient, Launch, Link, NatsCluster, NatsServer, Postgres, ServiceProcess,
+    Signal,
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::{Organisation, Service, accounts, next_version::NextVersion, service::Settings};
+use crate::{
+    Organisation, Service, accounts,
+    next_version::NextVersion,
+    service::Settings,
+    wiring::{Peer, Wiring},
+};
 
 /// The first operator token, which comes from configuration.
 const OPERATOR_TOKEN: &str = "operator-token-of-the-end-to-end-tests";
@@ -56,6 +62,12 @@ impl Broker {
         Self::Server(server, password.to_owned())
     }
 
+    fn server_in(password: &str, folder: &Path) -> Self {
+        let accounts = accounts::with_password(password);
+        let server = NatsServer::start_guarded_in(folder, &accounts, ("setup", password));
+        Self::Server(server, password.to_owned())
+    }
+
     /// Returns the address for the test's own client, which may do everything.
     fn url(&self) -> String {
         match self {
@@ -82,6 +94,37 @@ impl Broker {
     }
 }
 
+/// How an installation is to be.
+#[derive(Debug)]
+struct Plan<'a> {
+    /// How many places it takes of those that all installations share.
+    places: u32,
+    store: Store,
+    log_filter: &'a str,
+    variables: Vec<(&'static str, String)>,
+    is_wired: bool,
+}
+
+impl Plan<'_> {
+    fn new(store: Store) -> Self {
+        Self {
+            places: 1,
+            store,
+            log_filter: "info",
+            variables: Vec::new(),
+            is_wired: false,
+        }
+    }
+
+    fn with(mut self, variables: &[(&'static str, &str)]) -> Self {
+        let owned = variables
+            .iter()
+            .map(|(name, value)| (*name, (*value).to_owned()));
+        self.variables.extend(owned);
+        self
+    }
+}
+
 /// A running installation; everything is killed when it is dropped.
 #[derive(Debug)]
 pub struct Stack {
@@ -91,6 +134,7 @@ pub struct Stack {
     next_version: Option<NextVersion>,
     settings: Settings,
     variables: Vec<(&'static str, String)>,
+    wiring: Option<Wiring>,
     broker: Broker,
     store: Store,
     directory: TempDir,
@@ -117,7 +161,11 @@ impl Stack {
     /// Panics when a service does not get ready.
     pub async fn start_alone() -> Self {
         let broker = async || Broker::server(Self::BROKER_PASSWORD);
-        Self::start_on(2, broker, Store::Sqlite, "info", &[]).await
+        let plan = Plan {
+            places: 2,
+            ..Plan::new(Store::Sqlite)
+        };
+        Self::start_on(broker, plan).await
     }
 
     /// Starts an installation and waits until all services are ready.
@@ -138,7 +186,11 @@ impl Stack {
         variables: &[(&'static str, &str)],
     ) -> Self {
         let broker = async || Broker::server(Self::BROKER_PASSWORD);
-        Self::start_on(1, broker, store, log_filter, variables).await
+        let plan = Plan {
+            log_filter,
+            ..Plan::new(store).with(variables)
+        };
+        Self::start_on(broker, plan).await
     }
 
     /// As [`Stack::start_limited`], with a password of the broker's that is the test's own.
@@ -151,7 +203,11 @@ impl Stack {
         variables: &[(&'static str, &str)],
     ) -> Self {
         let broker = async || Broker::server(password);
-        Self::start_on(1, broker, Store::Sqlite, log_filter, variables).await
+        let plan = Plan {
+            log_filter,
+            ..Plan::new(Store::Sqlite).with(variables)
+        };
+        Self::start_on(broker, plan).await
     }
 
     /// Starts an installation with SQLite on three brokers that keep three copies of everything, by the example of `deploy/`, and waits until all
@@ -166,7 +222,7 @@ impl Stack {
             Broker::Cluster(cluster, password.to_owned())
         };
         let variables = [("POSTHORN_REPLICAS", "3")];
-        Self::start_on(1, broker, Store::Sqlite, "info", &variables).await
+        Self::start_on(broker, Plan::new(Store::Sqlite).with(&variables)).await
     }
 
     /// Starts an installation with SQLite on a broker that runs already, with variables for all services that say how it is
@@ -176,36 +232,54 @@ impl Stack {
     /// Panics when a service does not get ready.
     pub async fn start_external(broker: NatsServer, variables: &[(&'static str, &str)]) -> Self {
         let broker = async || Broker::External(broker);
-        Self::start_on(1, broker, Store::Sqlite, "info", variables).await
+        Self::start_on(broker, Plan::new(Store::Sqlite).with(variables)).await
     }
 
-    async fn start_on(
-        places: u32,
-        broker: impl AsyncFnOnce() -> Broker,
-        store: Store,
-        log_filter: &str,
-        variables: &[(&'static str, &str)],
-    ) -> Self {
+    /// As [`Stack::start_limited`], with a link between each service and what it talks to, to be cut or slowed down.
+    ///
+    /// # Panics
+    /// Panics when a service does not get ready.
+    pub async fn start_wired(store: Store, variables: &[(&'static str, &str)]) -> Self {
+        let broker = async || Broker::server(Self::BROKER_PASSWORD);
+        let plan = Plan {
+            is_wired: true,
+            ..Plan::new(store).with(variables)
+        };
+        Self::start_on(broker, plan).await
+    }
+
+    /// As [`Stack::start_limited`], with a broker of which the streams' files are in this folder.
+    ///
+    /// # Panics
+    /// Panics when a service does not get ready.
+    pub async fn start_storing_in(folder: &Path) -> Self {
+        let broker = async || Broker::server_in(Self::BROKER_PASSWORD, folder);
+        Self::start_on(broker, Plan::new(Store::Sqlite)).await
+    }
+
+    async fn start_on(broker: impl AsyncFnOnce() -> Broker, plan: Plan<'_>) -> Self {
         let place = PLACES
-            .acquire_many(places)
+            .acquire_many(plan.places)
             .await
             .expect("the semaphore is never closed");
         let directory = tempfile::tempdir().expect("make a folder for the installation");
         let broker = broker().await;
         let settings = Settings {
             nats_url: broker.services_url(),
-            store_url: store_url(&store, directory.path()),
+            store_url: store_url(&plan.store, directory.path()),
             operator_token: OPERATOR_TOKEN.to_owned(),
             secrets_key: SECRETS_KEY.to_owned(),
-            log_filter: log_filter.to_owned(),
+            log_filter: plan.log_filter.to_owned(),
         };
-        let variables: Vec<_> = variables
-            .iter()
-            .map(|(name, value)| (*name, (*value).to_owned()))
-            .collect();
+        let variables = plan.variables;
         accounts::make_topology(directory.path(), &broker.url(), &variables).await;
+        let wiring = plan.is_wired.then(|| Wiring::of(&settings));
         let services = Service::ALL.map(|service| {
             let launch = launch(service, &settings, &variables, directory.path());
+            let launch = match &wiring {
+                Some(wiring) => wiring.lead(service, launch, &settings),
+                None => launch,
+            };
             (service, launch.spawn())
         });
         let services = BTreeMap::from(services);
@@ -216,8 +290,9 @@ impl Stack {
             next_version: None,
             settings,
             variables,
+            wiring,
             broker,
-            store,
+            store: plan.store,
             directory,
             client,
             expects_refusals: false,
@@ -316,6 +391,16 @@ impl Stack {
         process
     }
 
+    /// Returns the way between a service and what it talks to.
+    ///
+    /// # Panics
+    /// Panics when the stack was not started with links, or the service does not talk to this peer.
+    #[must_use]
+    pub fn link(&self, service: Service, peer: Peer) -> &Link {
+        let wiring = self.wiring.as_ref().expect("the stack has links");
+        wiring.link(service, peer)
+    }
+
     /// Returns the base address of a service.
     #[must_use]
     pub fn url(&self, service: Service) -> String {
@@ -360,6 +445,12 @@ impl Stack {
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// Returns the attempt store's URL, as a service that has no link to it gets it.
+    #[must_use]
+    pub fn store_url(&self) -> &str {
+        &self.settings.store_url
     }
 
     /// Connects a client of the test's own to the broker, unless that asks for more than a password.

@@ -10,9 +10,11 @@
 )]
 
 mod daemon;
+mod disk;
 mod dns;
 mod eventually;
 mod http;
+mod link;
 mod nats;
 mod pki;
 mod port;
@@ -22,13 +24,15 @@ mod proxy;
 mod receiver;
 
 pub use daemon::Signal;
+pub use disk::SmallDisk;
 pub use dns::NameServer;
 pub use eventually::{eventually, eventually_blocking};
 pub use http::{HttpClient, Reply, SendError};
+pub use link::{Condition, Link};
 pub use nats::{BrokerClient, NatsCluster, NatsOperator, NatsServer, StoredMessage};
 pub use pki::{Authority, Certified};
 pub use port::free_port;
-pub use postgres::Postgres;
+pub use postgres::{Locked, Postgres};
 pub use process::{Launch, ServiceProcess, binary_path};
 pub use proxy::{HttpProxy, ProxyConduct};
 pub use receiver::{Answer, Received, Receiver, script};

@@ -30,6 +30,8 @@ pub struct NatsServer {
     configuration: Configuration,
     /// Name and password, if it asks for them: what stands before the host in its address.
     user_info: String,
+    /// Where the streams' files are.
+    store: PathBuf,
     directory: TempDir,
 }
 
@@ -73,16 +75,22 @@ impl NatsServer {
 
     fn start_as(configuration: Configuration) -> Self {
         let directory = tempfile::tempdir().expect("make a folder for the broker");
+        let store = directory.path().join("store");
+        Self::start_in(directory, store, configuration)
+    }
+
+    fn start_in(directory: TempDir, store: PathBuf, configuration: Configuration) -> Self {
         // Somebody else may take the port between our look and the server's: then take another.
         for _ in 0..5 {
             let port = free_port();
-            let daemon = launch(directory.path(), port, &configuration);
+            let daemon = launch(directory.path(), &store, port, &configuration);
             if let Some(daemon) = greeted(daemon, port) {
                 return Self {
                     daemon,
                     port,
                     configuration,
                     user_info: String::new(),
+                    store,
                     directory,
                 };
             }
@@ -100,6 +108,23 @@ impl NatsServer {
         Self {
             user_info: format!("{user}:{password}@"),
             ..Self::start_with(more)
+        }
+    }
+
+    /// As [`NatsServer::start_guarded`], with the streams' files in a folder that is there.
+    ///
+    /// # Panics
+    /// As [`NatsServer::start`].
+    #[must_use]
+    pub fn start_guarded_in(folder: &Path, more: &str, (user, password): (&str, &str)) -> Self {
+        let directory = tempfile::tempdir().expect("make a folder for the broker");
+        Self {
+            user_info: format!("{user}:{password}@"),
+            ..Self::start_in(
+                directory,
+                folder.to_owned(),
+                Configuration::Lines(more.to_owned()),
+            )
         }
     }
 
@@ -145,7 +170,7 @@ impl NatsServer {
     /// Returns the folder that holds the streams' files.
     #[must_use]
     pub fn store_dir(&self) -> PathBuf {
-        self.directory.path().join("store")
+        self.store.clone()
     }
 
     /// Kills the server at once, as a crash would.
@@ -160,7 +185,12 @@ impl NatsServer {
     pub fn restart(&mut self) {
         self.daemon.kill();
         for _ in 0..20 {
-            let daemon = launch(self.directory.path(), self.port, &self.configuration);
+            let daemon = launch(
+                self.directory.path(),
+                &self.store,
+                self.port,
+                &self.configuration,
+            );
             if let Some(daemon) = greeted(daemon, self.port) {
                 self.daemon = daemon;
                 return;
@@ -170,6 +200,11 @@ impl NatsServer {
             "nats-server did not start again: {}",
             log_of(self.directory.path())
         )
+    }
+
+    /// Sends the server a signal.
+    pub fn signal(&self, signal: Signal) {
+        self.daemon.signal(signal);
     }
 
     /// Stops the server's execution without ending it: connections stay open and nothing is answered.
@@ -191,8 +226,7 @@ impl NatsServer {
     }
 }
 
-fn launch(directory: &Path, port: u16, configuration: &Configuration) -> Daemon {
-    let store = directory.join("store");
+fn launch(directory: &Path, store: &Path, port: u16, configuration: &Configuration) -> Daemon {
     let mut command = Command::new(server_path());
     match configuration {
         Configuration::Lines(more) => {

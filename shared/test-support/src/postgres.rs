@@ -1,6 +1,8 @@
 //! An ephemeral PostgreSQL cluster: made in a temporary folder, removed when dropped, started as root too.
 
 use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream,
     os::unix::{fs::chown, process::CommandExt as _},
     path::{Path, PathBuf},
     process::{Command, Output},
@@ -25,6 +27,8 @@ const SETTINGS: &[&str] = &[
     "log_min_messages=warning",
 ];
 
+const DURABLE_SETTINGS: &[&str] = &["max_connections=200", "log_min_messages=warning"];
+
 static SHARED: Mutex<Weak<Postgres>> = Mutex::new(Weak::new());
 
 /// One cluster; every test makes a database of its own in it.
@@ -36,6 +40,10 @@ pub struct Postgres {
     owner: Option<Owner>,
     directory: TempDir,
 }
+
+/// Tables that are locked for as long as this is kept.
+#[derive(Debug)]
+pub struct Locked(#[expect(dead_code, reason = "it is there to be dropped")] Daemon);
 
 /// Whom the server runs as when the tests run as root, which PostgreSQL refuses.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +59,8 @@ impl Postgres {
     /// Panics when PostgreSQL is not installed or does not start.
     #[must_use]
     pub fn start() -> Self {
-        Self::start_with(SETTINGS)
+        let directory = tempfile::tempdir().expect("make a folder for PostgreSQL");
+        Self::start_in(directory, SETTINGS)
     }
 
     /// Does what [`Postgres::start`] does with the durability of a default installation, for measurements.
@@ -60,11 +69,21 @@ impl Postgres {
     /// Panics when PostgreSQL is not installed or does not start.
     #[must_use]
     pub fn start_durable() -> Self {
-        Self::start_with(&["max_connections=200", "log_min_messages=warning"])
+        let directory = tempfile::tempdir().expect("make a folder for PostgreSQL");
+        Self::start_in(directory, DURABLE_SETTINGS)
     }
 
-    fn start_with(settings: &[&str]) -> Self {
-        let directory = tempfile::tempdir().expect("make a folder for PostgreSQL");
+    /// Does what [`Postgres::start_durable`] does with all files below a folder, such as that of a small disk.
+    ///
+    /// # Panics
+    /// Panics when PostgreSQL is not installed or does not start.
+    #[must_use]
+    pub fn start_on(folder: &Path) -> Self {
+        let directory = tempfile::tempdir_in(folder).expect("make a folder for PostgreSQL");
+        Self::start_in(directory, DURABLE_SETTINGS)
+    }
+
+    fn start_in(directory: TempDir, settings: &[&str]) -> Self {
         let owner = owner_for_root(directory.path());
         if let Some(Owner { uid, gid }) = owner {
             chown(directory.path(), Some(uid), Some(gid)).expect("hand the folder to another user");
@@ -196,6 +215,72 @@ impl Postgres {
             }
         });
         *self.server.lock() = Some(daemon);
+    }
+
+    /// Starts the server again if it has ended by itself.
+    ///
+    /// # Panics
+    /// Panics when it does not start.
+    pub fn revive(&self) {
+        let ended = {
+            let mut server = self.server.lock();
+            server
+                .as_mut()
+                .is_none_or(|daemon| daemon.exited().is_some())
+        };
+        if ended {
+            self.restart();
+        }
+    }
+
+    /// Ends everybody's connections and takes all there are, until the answer is dropped.
+    ///
+    /// # Panics
+    /// Panics when the server does not run.
+    #[must_use]
+    pub fn take_all_connections(&self) -> Vec<TcpStream> {
+        let others = "select pg_terminate_backend(pid) from pg_stat_activity \
+                      where backend_type = 'client backend' and pid <> pg_backend_pid()";
+        self.run("psql", &[&self.url(), "-c", others]);
+        let mut taken = Vec::new();
+        while let Some(connection) = self.connect() {
+            taken.push(connection);
+        }
+        taken
+    }
+
+    /// Locks all tables of a database for as long as the answer is kept, and at most for `duration`.
+    ///
+    /// # Panics
+    /// Panics when there is no `psql`.
+    #[must_use]
+    pub fn lock_tables(&self, url: &str, duration: Duration) -> Locked {
+        let lock = "do $$ declare name text; begin for name in select format('%I.%I', schemaname, tablename) \
+                    from pg_tables where schemaname = 'public' loop \
+                    execute 'lock table ' || name || ' in access exclusive mode'; end loop; end $$";
+        let wait = format!("select pg_sleep({})", duration.as_secs_f64());
+        let mut command = self.command("psql");
+        let arguments = ["-1", "-v", "ON_ERROR_STOP=1", "-c", lock, "-c", &wait, url];
+        command.args(arguments);
+        Locked(Daemon::spawn(
+            command,
+            &self.directory.path().join("lock.log"),
+        ))
+    }
+
+    /// Connects as a client that knows no more than to log in; `None` if the server has no place.
+    fn connect(&self) -> Option<TcpStream> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("PostgreSQL runs");
+        let said = b"\0\x03\0\0user\0postgres\0database\0postgres\0\0";
+        let length = u32::try_from(said.len() + 4).expect("a short message");
+        let message = [&length.to_be_bytes()[..], said].concat();
+        stream.write_all(&message).expect("write to PostgreSQL");
+        let mut answer = [0; 1];
+        stream
+            .read_exact(&mut answer)
+            .expect("read from PostgreSQL");
+        // R is the answer to a log-in, E an error.
+        (answer == *b"R").then_some(stream)
     }
 
     /// Returns the process id of the server's first process, while it runs.

@@ -152,6 +152,19 @@ impl BrokerClient {
         .await;
     }
 
+    /// Bounds how many messages a stream may hold; it refuses more, and -1 is no bound.
+    ///
+    /// # Panics
+    /// Panics when there is no such stream, or the broker refuses.
+    pub async fn allow(&self, stream: &str, messages: i64) {
+        let opened = self.context.get_stream(stream).await;
+        let opened = opened.unwrap_or_else(|error| panic!("open stream {stream}: {error}"));
+        let mut config = opened.cached_info().config.clone();
+        config.max_messages = messages;
+        let updated = self.context.update_stream(config).await;
+        updated.unwrap_or_else(|error| panic!("bound stream {stream}: {error}"));
+    }
+
     /// Returns all messages of a stream in their order.
     ///
     /// # Panics
