@@ -30,6 +30,8 @@ const REQUEST_EXPIRES: Duration = Duration::from_secs(30);
 const HEARTBEAT: Duration = Duration::from_secs(5);
 /// How long a request may be silent before it is made anew.
 const SILENCE: Duration = Duration::from_secs(12);
+/// How often it is looked whether the connection is a new one.
+const CONNECTION_LOOK: Duration = Duration::from_millis(500);
 /// How often a closed gate is looked at.
 const GATE_LOOK: Duration = Duration::from_millis(20);
 /// How long to wait before asking again after the broker refused.
@@ -144,12 +146,14 @@ impl<'a> Loop<'a> {
         }
     }
 
-    /// Pulls on one inbox until the gate closes, the drain begins or something breaks.
+    /// Pulls on one inbox until the gate closes, the drain begins or something breaks. A new connection needs a new inbox:
+    /// a broker that was killed has forgotten what it was asked for, and one that was not must not be asked twice.
     async fn pull_while_open<H, F>(&mut self, handler: &Arc<H>) -> Result<(), String>
     where
         H: Fn(Delivery) -> F + Send + Sync + 'static,
         F: Future<Output = Settlement> + Send + 'static,
     {
+        let connects = self.broker.connects();
         let inbox = self.broker.client.new_inbox();
         let mut messages = self
             .broker
@@ -165,9 +169,12 @@ impl<'a> Loop<'a> {
         // After a pause of the process, one look is enough.
         watchdog.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut heard = true;
+        let mut look = tokio::time::interval(CONNECTION_LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         tokio::pin!(drained);
         let mut result = Ok(());
-        while self.gate.is_open() && !draining.is_cancelled() {
+        while self.gate.is_open() && !draining.is_cancelled() && self.broker.connects() == connects
+        {
             result = self.ask(&inbox).await;
             if result.is_err() {
                 break;
@@ -183,6 +190,7 @@ impl<'a> Loop<'a> {
                     }
                 }
                 () = freed.notified() => {}
+                _ = look.tick() => {}
                 // Without even a heartbeat, the request was lost with its broker.
                 _ = watchdog.tick() => if !std::mem::take(&mut heard) {
                     self.asked = Asked::default();
