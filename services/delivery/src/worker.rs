@@ -82,7 +82,8 @@ impl Worker {
         };
         let step = dispatch::step(&job, now(), delivery.is_poison);
         if let Step::Early(remaining) = step {
-            return Settlement::NakAfter(remaining);
+            let keeps_schedules = self.broker.keeps_schedules();
+            return Settlement::NakAfter(retry_lane::hand_back(remaining, keeps_schedules));
         }
         let errand = Errand {
             job,

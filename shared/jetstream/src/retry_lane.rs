@@ -28,6 +28,9 @@ const CROWD: u64 = 5_000;
 /// How many jobs may wait on a broker without safe schedules.
 const FULL: u64 = 100_000;
 
+/// How long a broker without safe schedules keeps a job before it is looked at again.
+const LOOK_WITHOUT_SCHEDULES: Duration = Duration::from_secs(600);
+
 /// How a job waits for its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Waiting {
@@ -53,6 +56,17 @@ pub fn choose(wait: Duration, waiting: u64, keeps_schedules: bool) -> Waiting {
         false => Waiting::Nak,
         true if nak_is_accurate && waiting < CROWD => Waiting::Nak,
         true => Waiting::Schedule,
+    }
+}
+
+/// Returns for how long a job that came too early is handed back: what remains, or until another look. A clock that was
+/// set back for a moment makes hours of seconds, and the broker does not forget what it was told.
+#[must_use]
+pub fn hand_back(remaining: Duration, keeps_schedules: bool) -> Duration {
+    if keeps_schedules {
+        remaining.min(NAK_LONGEST)
+    } else {
+        remaining.min(LOOK_WITHOUT_SCHEDULES)
     }
 }
 
@@ -110,7 +124,23 @@ fn rounded_up(due: Timestamp) -> Timestamp {
 mod tests {
     use std::time::Duration;
 
-    use super::{Waiting, choose};
+    use super::{Waiting, choose, hand_back};
+
+    #[test]
+    fn no_job_is_handed_back_for_longer_than_until_another_look() {
+        let check = |seconds, keeps_schedules, expected| {
+            let remaining = Duration::from_secs(seconds);
+            let expected = Duration::from_secs(expected);
+            assert_eq!(hand_back(remaining, keeps_schedules), expected, "{seconds}");
+        };
+        check(0, true, 0);
+        check(5, true, 5);
+        check(60, true, 60);
+        check(3_605, true, 60);
+        check(60, false, 60);
+        check(600, false, 600);
+        check(86_400, false, 600);
+    }
 
     #[test]
     fn waits_go_where_they_are_kept_best() {
