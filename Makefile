@@ -22,6 +22,8 @@ CLOUD_EVENTS = POSTHORN_CLOUD_EVENTS_PYTHON="$$(tools/ensure-python-venv cloud-e
 # The browser that the end-to-end tests look at the panel with, and what drives it.
 PANEL = POSTHORN_PANEL_PYTHON="$$(tools/ensure-python-venv panel)/bin/python" \
 	POSTHORN_CHROMIUM="$$(tools/ensure-chromium)"
+# What lets the clocks of services jump.
+FAKETIME = POSTHORN_FAKETIME="$$(tools/ensure-libfaketime)"
 # Prometheus and promtool, which the end-to-end tests scrape metrics with and check alert rules by.
 PROMETHEUS = POSTHORN_PROMETHEUS_BIN="$$(tools/ensure-prometheus)"
 DENY = deny="$$(tools/ensure-cargo-deny)"
@@ -138,6 +140,13 @@ screenshots: ## Take the README's pictures of the panel anew
 	@set -e; $(NATS); $(PANEL); export POSTHORN_NATS_SERVER POSTHORN_PANEL_PYTHON POSTHORN_CHROMIUM; \
 	$(CARGO) build $(LOCKED) --workspace --lib --bins --tests; \
 	POSTHORN_PANEL_SCREENSHOTS="$$PWD/docs/images" $(CARGO) test $(LOCKED) --package e2e --test it panel
+
+# Needs the right to mount a file system, and a machine that has not much else to do. The tables go to target/faults.
+.PHONY: faults
+faults: ## Let everything around Posthorn go wrong for as long as its time-outs take (20 minutes)
+	@set -e; $(NATS); $(PG); $(FAKETIME); export POSTHORN_NATS_SERVER POSTHORN_PG_BIN POSTHORN_FAKETIME; \
+	$(CARGO) build $(LOCKED) --workspace --lib --bins --tests; \
+	POSTHORN_FAULTS=long $(CARGO) test $(LOCKED) --workspace --test faults -- --include-ignored
 
 SEEDS ?= 5000
 .PHONY: simulate
