@@ -1,12 +1,15 @@
 //! A broker that somebody else runs: with TLS under an authority of their own, and accounts of an operator.
 
+mod operator;
+
 use std::{path::PathBuf, time::Duration};
 
 use e2e::{Service, Stack};
 use serde_json::json;
 use tempfile::TempDir;
-use test_support::{Authority, Launch, NatsOperator, NatsServer, Receiver, script};
+use test_support::{Authority, Launch, NatsServer, Receiver, script};
 
+use self::operator::NatsOperator;
 use crate::BOUND;
 
 /// How long a service tries to reach its broker before it gives up.
@@ -60,44 +63,36 @@ async fn a_wrong_authority_or_login_is_said_at_start() {
             Some(&other_ca),
             Some(&good),
             1,
-            "certificate",
+            "invalid peer certificate",
         ),
-        ("no authority", None, Some(&good), 1, "certificate"),
+        (
+            "no authority",
+            None,
+            Some(&good),
+            1,
+            "invalid peer certificate",
+        ),
         (
             "another operator's user",
             Some(&ca),
             Some(&other),
             1,
-            "authorization",
+            "authorization violation",
         ),
-        ("no user", Some(&ca), None, 1, "authorization"),
+        ("no user", Some(&ca), None, 1, "authorization violation"),
         (
             "no such authority",
             Some(&no_file),
             None,
             78,
-            "POSTHORN_NATS_TLS_CA",
+            "POSTHORN_NATS_TLS_CA: must name a file",
         ),
         (
             "no such user",
             Some(&ca),
             Some(&no_file),
             78,
-            "POSTHORN_NATS_CREDS",
-        ),
-        (
-            "an authority that is none",
-            Some(&good),
-            Some(&good),
-            1,
-            "ca",
-        ),
-        (
-            "credentials that are none",
-            Some(&ca),
-            Some(&ca),
-            1,
-            "credentials",
+            "POSTHORN_NATS_CREDS: must name a file",
         ),
     ] {
         let folder = tempfile::tempdir().unwrap();
@@ -114,7 +109,8 @@ async fn a_wrong_authority_or_login_is_said_at_start() {
         let status = process.wait_exit(GIVE_UP_BOUND).await;
 
         let log = process.log();
-        eprintln!("{name}: {status} {code} {says} {log}");
+        assert_eq!(status.code(), Some(code), "{name}: {log}");
+        assert!(log.contains(says), "{name}: {log}");
     }
 }
 

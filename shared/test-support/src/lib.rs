@@ -29,7 +29,7 @@ pub use dns::NameServer;
 pub use eventually::{eventually, eventually_blocking};
 pub use http::{HttpClient, Reply, SendError};
 pub use link::{Condition, Link};
-pub use nats::{BrokerClient, NatsCluster, NatsOperator, NatsServer, StoredMessage};
+pub use nats::{BrokerClient, NatsCluster, NatsServer, StoredMessage};
 pub use pki::{Authority, Certified};
 pub use port::free_port;
 pub use postgres::{Locked, Postgres};

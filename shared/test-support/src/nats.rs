@@ -2,7 +2,6 @@
 
 mod client;
 mod cluster;
-mod operator;
 
 use std::{
     io::Read as _,
@@ -16,7 +15,6 @@ use tempfile::TempDir;
 
 pub use self::client::{BrokerClient, StoredMessage};
 pub use self::cluster::NatsCluster;
-pub use self::operator::NatsOperator;
 use crate::{Signal, daemon::Daemon, eventually_blocking, free_port};
 
 const START_BOUND: Duration = Duration::from_secs(20);

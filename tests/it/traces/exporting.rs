@@ -205,7 +205,7 @@ async fn a_collector_gets_every_metric_that_is_served() {
 
     for service in Service::ALL {
         let served = served(&HttpClient::new(stack.url(service))).await;
-        assert!(served.len() > 5, "{service:?} serves {served:?}");
+        assert!(served.len() >= 2, "{service:?} serves {served:?}");
         eventually("the metrics arrive", BOUND, async || {
             let sent: BTreeSet<String> =
                 collector.metrics().iter().map(|name| bare(name)).collect();

@@ -4,10 +4,10 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use nkeys::KeyPair;
 use serde_json::{Value, json};
 
-/// An operator with one account that may use JetStream.
-#[derive(Debug)]
-pub struct NatsOperator {
+/// An operator with one account that may use JetStream, and one for the servers themselves.
+pub(super) struct NatsOperator {
     operator: KeyPair,
+    system: KeyPair,
     account: KeyPair,
 }
 
@@ -15,6 +15,7 @@ impl Default for NatsOperator {
     fn default() -> Self {
         Self {
             operator: KeyPair::new_operator(),
+            system: KeyPair::new_account(),
             account: KeyPair::new_account(),
         }
     }
@@ -22,11 +23,7 @@ impl Default for NatsOperator {
 
 impl NatsOperator {
     /// Returns what a server's configuration says to have it trust this operator.
-    ///
-    /// # Panics
-    /// Panics when the cryptography fails.
-    #[must_use]
-    pub fn configuration(&self) -> String {
+    pub(super) fn configuration(&self) -> String {
         let operator = claims(
             &self.operator,
             "operator",
@@ -53,21 +50,20 @@ impl NatsOperator {
         limits.insert("wildcards".to_owned(), json!(true));
         let name = self.account.public_key();
         let account = claims(&self.operator, "account", &name, &json!({"limits": limits}));
+        let system = self.system.public_key();
+        let servers = claims(&self.operator, "account", &system, &json!({}));
         format!(
-            "operator: {operator}\nresolver: MEMORY\nresolver_preload: {{ {name}: {account} }}\n"
+            "operator: {operator}\nsystem_account: {system}\nresolver: MEMORY\n\
+             resolver_preload: {{ {name}: {account}, {system}: {servers} }}\n"
         )
     }
 
     /// Returns the credentials file of a new user of the account, who may do everything in it.
-    ///
-    /// # Panics
-    /// Panics when the cryptography fails.
-    #[must_use]
-    pub fn credentials(&self) -> String {
+    pub(super) fn credentials(&self) -> String {
         let user = KeyPair::new_user();
         let limits = json!({"subs": -1, "data": -1, "payload": -1});
         let token = claims(&self.account, "user", &user.public_key(), &limits);
-        let seed = user.seed().expect("a new key has its seed");
+        let seed = user.seed().unwrap();
         format!(
             "-----BEGIN NATS USER JWT-----\n{token}\n------END NATS USER JWT------\n\n\
              -----BEGIN USER NKEY SEED-----\n{seed}\n------END USER NKEY SEED------\n"
@@ -78,7 +74,7 @@ impl NatsOperator {
 /// Signs what somebody says about a key.
 fn claims(by: &KeyPair, kind: &str, about: &str, more: &Value) -> String {
     let mut said = json!({"type": kind, "version": 2});
-    let fields = said.as_object_mut().expect("made as an object");
+    let fields = said.as_object_mut().unwrap();
     fields.extend(more.as_object().cloned().unwrap_or_default());
     let header = json!({"typ": "JWT", "alg": "ed25519-nkey"});
     let claims = json!({
@@ -86,6 +82,6 @@ fn claims(by: &KeyPair, kind: &str, about: &str, more: &Value) -> String {
     });
     let encoded = [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string()));
     let text = encoded.join(".");
-    let signature = by.sign(text.as_bytes()).expect("a new key can sign");
+    let signature = by.sign(text.as_bytes()).unwrap();
     format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
