@@ -143,7 +143,7 @@ screenshots: ## Take the README's pictures of the panel anew
 
 # Needs the right to mount a file system, and a machine that has not much else to do. The tables go to target/faults.
 .PHONY: faults
-faults: ## Let everything around Posthorn go wrong for as long as its time-outs take (20 minutes)
+faults: ## Let everything around Posthorn go wrong for as long as its time-outs take (half an hour)
 	@set -e; $(NATS); $(PG); $(FAKETIME); export POSTHORN_NATS_SERVER POSTHORN_PG_BIN POSTHORN_FAKETIME; \
 	$(CARGO) build $(LOCKED) --workspace --lib --bins --tests; \
 	POSTHORN_FAULTS=long $(CARGO) test $(LOCKED) --workspace --test faults -- --include-ignored
