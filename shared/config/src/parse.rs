@@ -408,9 +408,11 @@ fn is_host_name(text: &str) -> bool {
 /// # Errors
 /// What `tracing` does not understand.
 pub fn log_filter(text: &str) -> Result<String, Invalid> {
-    EnvFilter::try_new(text)
-        .map(|_filter| text.to_owned())
-        .map_err(|_ignored| must("be a log filter such as info or info,delivery=debug"))
+    // `tracing` panics on some texts that are not ASCII.
+    Some(text)
+        .filter(|text| text.is_ascii() && EnvFilter::try_new(text).is_ok())
+        .map(str::to_owned)
+        .ok_or_else(|| must("be a log filter such as info or info,delivery=debug"))
 }
 
 /// Takes a secret of at least so many bytes.

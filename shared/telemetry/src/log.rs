@@ -88,6 +88,7 @@ fn discretion() -> Targets {
 }
 
 fn parse(directives: &str) -> Result<EnvFilter, InvalidFilter> {
+    let directives = config::parse::log_filter(directives).map_err(|_invalid| InvalidFilter)?;
     EnvFilter::try_new(directives).map_err(|_ignored| InvalidFilter)
 }
 

@@ -140,6 +140,7 @@ fn log_filters_are_checked_before_they_are_used() {
         "info,delivery=debug".to_owned(),
     );
     assert!(log_filter("delivery=loud").is_err());
+    assert!(log_filter("a [{\u{fffd}[").is_err());
 }
 
 #[test]

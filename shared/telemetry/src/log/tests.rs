@@ -30,6 +30,11 @@ fn a_line_of_json_names_the_service_and_is_flat() {
 }
 
 #[test]
+fn a_filter_that_is_no_ascii_is_refused_without_a_panic() {
+    assert!(parse("a [{\u{fffd}[").is_err());
+}
+
+#[test]
 fn the_filter_changes_while_the_log_runs() {
     let lines = Lines::default();
     let writer = lines.clone();
