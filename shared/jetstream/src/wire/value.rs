@@ -64,6 +64,21 @@ mod tests {
     }
 
     #[test]
+    fn numbers_are_the_same_however_often_they_are_written() {
+        // Read in a hurry, each of these is a neighbour of itself, and the second time a neighbour of that.
+        for number in ["1.3434524519385513", "9176668679803526e-11"] {
+            let value = format!("{{\"schema\":1,\"a\":{number}}}");
+            let once = encode(&decode::<Fields>(value.as_bytes()).unwrap());
+
+            let twice = encode(&decode::<Fields>(&once).unwrap());
+
+            assert_eq!(once, twice);
+            let exact: f64 = number.parse().unwrap();
+            assert_eq!(decode::<Fields>(&once).unwrap()["a"], json!(exact));
+        }
+    }
+
+    #[test]
     fn a_newer_form_is_told_from_a_damaged_one() {
         assert!(matches!(
             decode::<Fields>(b"{\"schema\":2,\"all\":\"else\"}"),
