@@ -47,7 +47,7 @@ impl Suspects {
         let begun: u64 = entry
             .and_then(|entry| std::str::from_utf8(&entry.value).ok()?.parse().ok())
             .unwrap_or(0);
-        let now = Bytes::from((begun + 1).to_string());
+        let now = Bytes::from(begun.saturating_add(1).to_string());
         self.bucket.put(&key, now).await?;
         Ok(begun >= UNRETURNED_MAX)
     }
