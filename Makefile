@@ -115,8 +115,8 @@ test-rust: ## All Rust tests: unit, property, snapshot, broker, store, end to en
 CASES ?= 300000
 .PHONY: fuzz
 fuzz: ## Try more inputs of every parser than `test` does: make fuzz CASES=10000000
-	PROPTEST_CASES=$(CASES) $(CARGO) test $(LOCKED) --package domain --test fuzz
-	PROPTEST_CASES=$(CASES) $(CARGO) test $(LOCKED) --package admin --lib fuzz
+	PROPTEST_CASES=$(CASES) $(CARGO) test $(LOCKED) --package domain --test fuzz --no-fail-fast
+	PROPTEST_CASES=$(CASES) $(CARGO) test $(LOCKED) --workspace --lib --bins --no-fail-fast fuzz
 
 # Built as test-rust does it, after which there is nothing left to build.
 SEED ?= 1

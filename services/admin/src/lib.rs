@@ -13,6 +13,8 @@ mod docs;
 mod erasing;
 mod event_types;
 mod following;
+#[cfg(test)]
+mod fuzz;
 mod metrics;
 mod operator;
 mod panel;

@@ -9,7 +9,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use config::parse;
 use domain::outcome::ErrorKind;
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
     time::timeout,
 };
@@ -125,7 +125,7 @@ impl fmt::Debug for Proxy {
 }
 
 /// Reads the head of an answer to its end and not a byte further: what follows is the receiver's.
-async fn read_status(stream: &mut TcpStream) -> Result<u16, Error> {
+async fn read_status(stream: &mut (impl AsyncRead + Unpin)) -> Result<u16, Error> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         if head.len() >= HEAD_MAX_BYTES {
@@ -143,3 +143,6 @@ async fn read_status(stream: &mut TcpStream) -> Result<u16, Error> {
     let status = status.get(..3).unwrap_or_default().parse();
     status.map_err(|_error| Error::NoHttp)
 }
+
+#[cfg(test)]
+mod fuzz;

@@ -13,6 +13,8 @@ mod dev;
 mod doctor;
 mod failure;
 mod following;
+#[cfg(test)]
+mod fuzz;
 mod input;
 mod listen;
 mod logs;

@@ -48,6 +48,9 @@ fn at(text: &str, now_ms: i64, direction: i64) -> Result<Timestamp, String> {
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use domain::time::Timestamp;
 

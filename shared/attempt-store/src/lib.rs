@@ -23,6 +23,8 @@ mod entry;
 mod erasure;
 mod error;
 mod filter;
+#[cfg(test)]
+mod fuzz;
 mod page;
 mod postgres;
 mod record;

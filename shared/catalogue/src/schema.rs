@@ -112,4 +112,6 @@ fn not_taken(error: &ValidationError<'_>) -> draft::Fault {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;

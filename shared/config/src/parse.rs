@@ -18,6 +18,8 @@ use url::Url;
 use crate::secret::Secret;
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;
 
 /// The most name servers.

@@ -1,185 +1,174 @@
-//! Inputs for fuzzing parsers: examples of what they take, changed in a few places. A dev-dependency only.
+//! Targets for fuzzing parsers: whatever comes in, a parser ends soon, does not panic, and holds what it promises.
+//! A dev-dependency only.
 //!
-//! Random bytes seldom get past the first character of a parser. What is nearly right gets everywhere. A target is a
-//! property test; `PROPTEST_CASES` says how many inputs it tries, and a failing one is shrunk, printed, and kept
-//! beside the test, to be tried first from then on.
+//! A target reads its examples from a committed corpus, the folder `corpus/<target>` of its package, and tries each
+//! of them, then inputs that are near them: random bytes seldom get past the first character of a parser, what is
+//! nearly right gets everywhere. `PROPTEST_CASES` says how many. An input that fails is made as small as it gets
+//! and put into the corpus, where it is tried first from then on.
+
+#![expect(clippy::expect_used, reason = "a panic is how a test fails")]
+
+mod message;
+mod mutation;
+mod shrinking;
+
+use std::{
+    fs,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
 
 use proptest::{
-    collection::vec,
     prelude::*,
-    sample::{Index, select},
+    test_runner::{TestError, TestRunner},
 };
+
+pub use self::message::message;
 
 /// How many inputs a target tries unless `PROPTEST_CASES` says otherwise.
 const CASES: u32 = 3_000;
-/// The most changes of one example.
-const EDITS: usize = 6;
-/// What parsers stumble over, whatever they parse.
-const NASTY: &[&[u8]] = &[
-    b"",
-    b"\0",
-    b"\n",
-    b"\r\n",
-    b"\t",
-    b" ",
-    b"\\",
-    b"\"",
-    b"'",
-    b"%",
-    b"%00",
-    b"%ff",
-    b"+",
-    b"-",
-    b"--",
-    b".",
-    b"..",
-    b"/",
-    b"*",
-    b">",
-    b":",
-    b";",
-    b",",
-    b"=",
-    b"&",
-    b"(",
-    b")",
-    b"[",
-    b"]",
-    b"{",
-    b"}",
-    b"{}",
-    b"[]",
-    b"null",
-    b"true",
-    b"0",
-    b"-0",
-    b"-1",
-    b"1e999",
-    b"1e-999",
-    b"0.1",
-    b"NaN",
-    b"18446744073709551616",
-    b"9223372036854775807",
-    b"\\u0000",
-    b"\\ud800",
-    b"\\",
-    b"\xef\xbb\xbf",
-    b"\xff",
-    b"\xc3\x28",
-    b"\xed\xa0\x80",
-    b"\xf0\x9f\x92\xa9",
-    b"\xe2\x80\xae",
-    b"\xef\xbc\x8e",
-    b"e\xcc\x81",
-];
+/// How long a parser may take for one input, in a debug build.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How often a slow input is tried: the fastest counts, for the machine may have been busy.
+const TRIES: usize = 3;
+/// How long a failing input is made smaller, twice: first by what it was made of, then byte by byte.
+const SHRINKING: Duration = Duration::from_secs(30);
 
-#[derive(Debug, Clone)]
-enum Edit {
-    /// Leaves out some bytes.
-    Remove(Index, u8),
-    /// Says some bytes again, and again.
-    Repeat(Index, u8, u16),
-    /// Puts something between.
-    Insert(Index, Vec<u8>),
-    /// Puts something in the place of some bytes.
-    Replace(Index, u8, Vec<u8>),
-    /// Goes on as another example does.
-    Continue(Index, Vec<u8>),
+/// A parser that is tried on many inputs.
+#[derive(Debug)]
+pub struct Target {
+    folder: PathBuf,
+    /// The examples with their names, in order.
+    corpus: Vec<(String, Vec<u8>)>,
+    words: &'static [&'static str],
 }
 
-/// Returns how targets run.
-#[must_use]
-pub fn config() -> ProptestConfig {
+/// What a target says about an input.
+pub type Verdict = Result<(), TestCaseError>;
+
+impl Target {
+    /// Makes a target of a package, which is given by its folder. `words` are what the parser knows, put in at all
+    /// places.
+    ///
+    /// # Panics
+    /// If it has no corpus.
+    #[must_use]
+    pub fn new(package: &str, name: &str, words: &'static [&'static str]) -> Self {
+        let folder = Path::new(package).join("corpus").join(name);
+        let files = fs::read_dir(&folder).expect("a target has a folder in the corpus");
+        let mut corpus: Vec<_> = files
+            .map(|file| {
+                let file = file.expect("the corpus is readable");
+                let name = file.file_name().to_string_lossy().into_owned();
+                (name, fs::read(file.path()).expect("an example is readable"))
+            })
+            .collect();
+        corpus.sort();
+        assert!(!corpus.is_empty(), "the corpus of {name} has examples");
+        Self {
+            folder,
+            corpus,
+            words,
+        }
+    }
+
+    /// Tries all examples, and inputs near them.
+    ///
+    /// # Panics
+    /// On the first that fails.
+    pub fn check(&self, parser: impl Fn(&[u8]) -> Verdict) {
+        for (name, example) in &self.corpus {
+            if let Err(reason) = tried(&parser, example) {
+                panic!("the example {name} of the corpus: {reason}");
+            }
+        }
+        let examples = self.corpus.iter().map(|(_, example)| example.clone());
+        let inputs = mutation::near(examples.collect(), self.words);
+        let result = TestRunner::new(config()).run(&inputs, |input| tried(&parser, &input));
+        match result {
+            Ok(()) => {}
+            Err(TestError::Fail(_, input)) => self.keep(&parser, &input),
+            Err(error @ TestError::Abort(_)) => panic!("{error}"),
+        }
+    }
+
+    /// Tries all examples as texts, and texts near them; what is no UTF-8 is replaced.
+    ///
+    /// # Panics
+    /// On the first that fails.
+    pub fn check_text(&self, parser: impl Fn(&str) -> Verdict) {
+        self.check(|input| parser(&String::from_utf8_lossy(input)));
+    }
+
+    /// Puts an input that fails into the corpus, as small as it gets, and fails.
+    fn keep(&self, parser: &impl Fn(&[u8]) -> Verdict, input: &[u8]) {
+        let until = Instant::now() + SHRINKING;
+        let fails = |input: &[u8]| Instant::now() < until && tried(parser, input).is_err();
+        let least = shrinking::least(input, fails);
+        let reason = tried(parser, &least).expect_err("it fails as it did before");
+        let name = format!("found-{}", shrinking::fingerprint(&least));
+        let path = self.folder.join(name);
+        let kept = fs::write(&path, &least);
+        let (path, input) = (path.display(), String::from_utf8_lossy(&least));
+        panic!("{reason}\ninput ({path}, kept: {kept:?}): {input}");
+    }
+}
+
+/// Tries an input; a panic and too long a time are failures as any other.
+fn tried(parser: &impl Fn(&[u8]) -> Verdict, input: &[u8]) -> Verdict {
+    for _ in 0..TRIES {
+        let began = Instant::now();
+        let verdict = catch_unwind(AssertUnwindSafe(|| parser(input)));
+        let took = began.elapsed();
+        verdict.unwrap_or_else(|_panic| Err(TestCaseError::fail("it panicked")))?;
+        if took < PATIENCE {
+            return Ok(());
+        }
+    }
+    let reason = format!("{} bytes take longer than {PATIENCE:?}", input.len());
+    Err(TestCaseError::fail(reason))
+}
+
+fn config() -> ProptestConfig {
     // `PROPTEST_CASES` is in it already.
     let asked = ProptestConfig::default();
     ProptestConfig {
         cases: asked.cases.max(CASES),
+        max_shrink_time: u32::try_from(SHRINKING.as_millis()).unwrap_or(u32::MAX),
+        // The corpus remembers what failed.
+        failure_persistence: None,
         ..asked
-    }
-}
-
-/// Returns inputs near the examples. `words` are what the parser knows, put in at all places.
-pub fn near(
-    examples: &'static [&'static str],
-    words: &'static [&'static str],
-) -> impl Strategy<Value = Vec<u8>> {
-    (select(examples), vec(edit(examples, words), 0..EDITS)).prop_map(|(example, edits)| {
-        edits
-            .into_iter()
-            .fold(example.as_bytes().to_vec(), |input, edit| edit.of(input))
-    })
-}
-
-/// Returns texts near the examples: as [`near`], and what is no UTF-8 is replaced.
-pub fn near_text(
-    examples: &'static [&'static str],
-    words: &'static [&'static str],
-) -> impl Strategy<Value = String> {
-    near(examples, words).prop_map(|input| String::from_utf8_lossy(&input).into_owned())
-}
-
-fn edit(
-    examples: &'static [&'static str],
-    words: &'static [&'static str],
-) -> impl Strategy<Value = Edit> {
-    let known: Vec<Vec<u8>> = words.iter().map(|word| word.as_bytes().to_vec()).collect();
-    let nasty: Vec<Vec<u8>> = NASTY.iter().map(|bytes| bytes.to_vec()).collect();
-    let all: Vec<Vec<u8>> = known.into_iter().chain(nasty).collect();
-    let piece = prop_oneof![8 => select(all), 2 => vec(any::<u8>(), 0..8)].boxed();
-    let other = select(examples).prop_map(|text| text.as_bytes().to_vec());
-    prop_oneof![
-        (any::<Index>(), any::<u8>()).prop_map(|(at, length)| Edit::Remove(at, length)),
-        (any::<Index>(), 1..16_u8, 1..300_u16)
-            .prop_map(|(at, length, times)| Edit::Repeat(at, length, times)),
-        (any::<Index>(), piece.clone()).prop_map(|(at, piece)| Edit::Insert(at, piece)),
-        (any::<Index>(), 1..8_u8, piece)
-            .prop_map(|(at, length, piece)| Edit::Replace(at, length, piece)),
-        (any::<Index>(), other).prop_map(|(at, other)| Edit::Continue(at, other)),
-    ]
-}
-
-impl Edit {
-    fn of(self, input: Vec<u8>) -> Vec<u8> {
-        let place = |at: &Index| at.index(input.len() + 1);
-        let (at, length) = match &self {
-            Self::Remove(at, length)
-            | Self::Repeat(at, length, _)
-            | Self::Replace(at, length, _) => (place(at), usize::from(*length)),
-            Self::Insert(at, _) | Self::Continue(at, _) => (place(at), 0),
-        };
-        let (before, behind) = input.split_at(at);
-        let (touched, rest) = behind.split_at(length.min(behind.len()));
-        match self {
-            Self::Remove(..) => [before, rest].concat(),
-            Self::Repeat(_, _, times) => {
-                [before, touched.repeat(usize::from(times)).as_slice(), rest].concat()
-            }
-            Self::Insert(_, piece) | Self::Replace(_, _, piece) => {
-                [before, piece.as_slice(), rest].concat()
-            }
-            Self::Continue(_, other) => {
-                let (_, end) = other.split_at(at.min(other.len()));
-                [before, end].concat()
-            }
-        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Target, tried};
 
-    proptest! {
-        #[test]
-        fn many_inputs_are_other_than_the_example_and_few_are_rubbish(
-            inputs in vec(near(&["{\"a\": [1, 2]}"], &["\"b\""]), 200),
-        ) {
-            let example: &[u8] = b"{\"a\": [1, 2]}";
-            let changed = inputs.iter().filter(|input| *input != example).count();
-            let kept = inputs.iter().filter(|input| input.starts_with(b"{\"")).count();
+    fn target() -> Target {
+        Target::new(env!("CARGO_MANIFEST_DIR"), "example", &["\"b\""])
+    }
 
-            prop_assert!(changed > 100, "{changed} of 200");
-            prop_assert!(kept > 50, "{kept} of 200");
-        }
+    #[test]
+    fn many_inputs_are_other_than_the_example_and_few_are_rubbish() {
+        let (mut changed, mut kept, mut all) = (0, 0, 0);
+        let counted = std::cell::RefCell::new((&mut changed, &mut kept, &mut all));
+        target().check(|input| {
+            let (changed, kept, all) = &mut *counted.borrow_mut();
+            **changed += u32::from(input != b"{\"a\": [1, 2]}");
+            **kept += u32::from(input.starts_with(b"{\""));
+            **all += 1;
+            Ok(())
+        });
+
+        assert!(changed > all / 2, "{changed} of {all}");
+        assert!(kept > all / 4, "{kept} of {all}");
+    }
+
+    #[test]
+    fn a_panic_is_a_failure() {
+        assert!(tried(&|_: &[u8]| panic!("on purpose"), b"").is_err());
+        assert!(tried(&|_: &[u8]| Ok(()), b"").is_ok());
     }
 }

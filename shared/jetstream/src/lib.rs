@@ -21,6 +21,8 @@ pub mod endpoint_bucket;
 pub mod erasing;
 pub mod erasure_bucket;
 pub mod event_type_bucket;
+#[cfg(test)]
+mod fuzz;
 pub mod health_bucket;
 pub mod organisation_bucket;
 pub mod overdue;

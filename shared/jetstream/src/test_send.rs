@@ -21,6 +21,9 @@ use crate::{
     wire::{self, SCHEMA, TraceHeaders},
 };
 
+#[cfg(test)]
+mod fuzz;
+
 /// Of the replicas that listen in one group, one gets a request.
 const GROUP: &str = "delivery";
 

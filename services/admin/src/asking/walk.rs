@@ -127,6 +127,9 @@ impl FromStr for Place {
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use super::{InvalidPlace, Place};
 

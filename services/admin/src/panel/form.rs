@@ -79,3 +79,6 @@ fn check_type(headers: &HeaderMap) -> Result<(), Failure> {
     let message = "The body must be a form.";
     Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message))
 }
+
+#[cfg(test)]
+mod fuzz;

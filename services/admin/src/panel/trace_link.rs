@@ -37,6 +37,9 @@ impl TraceLink {
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use super::TraceLink;
 

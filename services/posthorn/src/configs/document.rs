@@ -70,6 +70,9 @@ fn form(problem: &str) -> Failure {
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use serde_json::json;
 

@@ -138,6 +138,9 @@ fn time_problem(seconds: Option<i64>, now: Timestamp, tolerance: Duration) -> Op
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use std::time::Duration;
 

@@ -4,17 +4,25 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-mod asked_wait;
+mod answer;
 mod cloud_event;
 mod config;
 mod event;
+mod event_type;
 mod expression;
-mod small;
+mod key;
+mod name;
+mod url;
 
 use domain::{name::OrganisationId, time::Timestamp};
+use fuzzing::Target;
 
 /// The most bytes of an error's text that goes back to a caller: it repeats no input of any length.
 const ERROR_MAX_BYTES: usize = 1_024;
+
+fn target(name: &str, words: &'static [&'static str]) -> Target {
+    Target::new(env!("CARGO_MANIFEST_DIR"), name, words)
+}
 
 fn acme() -> OrganisationId {
     "acme".parse().unwrap()

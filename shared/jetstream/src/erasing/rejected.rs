@@ -3,6 +3,9 @@
 use domain::erasure::Erasure;
 use serde_json::Value;
 
+#[cfg(test)]
+mod fuzz;
+
 /// Returns whether a message names the event as its own id, or as that of the event of a record. One that
 /// does not stand under the organisation's subject must name the organisation too.
 pub(super) fn is_meant(erasure: &Erasure, is_own: bool, payload: &[u8]) -> bool {
@@ -70,7 +73,7 @@ mod tests {
         check("evt-1", false, false);
     }
 
-    fn erasure() -> Erasure {
+    pub(super) fn erasure() -> Erasure {
         let target = Target {
             organisation: "acme".parse().unwrap(),
             event: "evt-1".parse().unwrap(),

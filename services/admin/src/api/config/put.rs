@@ -190,3 +190,6 @@ impl<'de> Deserialize<'de> for Drafts {
         deserializer.deserialize_seq(OfArray)
     }
 }
+
+#[cfg(test)]
+mod fuzz;

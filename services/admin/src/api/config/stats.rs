@@ -275,6 +275,9 @@ fn before(time: Timestamp, span: Duration) -> Timestamp {
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use domain::time::Timestamp;
 

@@ -167,6 +167,9 @@ fn picked(wanted: &Wanted, query: &Query) -> Result<Picked, String> {
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 

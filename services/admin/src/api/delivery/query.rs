@@ -111,6 +111,9 @@ fn state(text: &str) -> Result<DeliveryState, String> {
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use attempt_store::DeliveryFilter;
     use domain::{job_state::DeliveryState, time::Timestamp};

@@ -111,3 +111,6 @@ fn read(body: &Bytes, is_bare: bool) -> Result<Vec<EventTypeDraft>, Problem> {
     }
     Ok(drafts.into_iter().map(|Object(draft)| draft).collect())
 }
+
+#[cfg(test)]
+mod fuzz;

@@ -204,7 +204,7 @@ pub(in crate::api) fn time(
 }
 
 #[cfg(test)]
-pub(in crate::api) mod fuzz;
+mod fuzz;
 
 #[cfg(test)]
 mod tests {
