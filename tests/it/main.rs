@@ -6,7 +6,6 @@
     reason = "a panic with a message is how a test fails, in the functions that tests share too"
 )]
 
-mod bench;
 mod body_retention;
 mod cloud_events;
 mod cluster;

@@ -71,7 +71,9 @@ pub fn context(parts: &Parts) -> TraceParent {
     }
 }
 
-/// Notes that the caller has a live token. Without one a request leaves no span: anybody may send as many as they like, each
+/// Notes that the caller has a live token.
+///
+/// Without one a request leaves no span: anybody may send as many as they like, each
 /// with a `traceparent` that asks for a record, and those of callers with a token would find no room.
 pub fn vouch(parts: &Parts) {
     if let Some(current) = parts.extensions.get::<Current>() {

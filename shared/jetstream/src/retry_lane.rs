@@ -59,8 +59,9 @@ pub fn choose(wait: Duration, waiting: u64, keeps_schedules: bool) -> Waiting {
     }
 }
 
-/// Returns for how long a job that came too early is handed back: what remains, or until another look. A clock that was
-/// set back for a moment makes hours of seconds, and the broker does not forget what it was told.
+/// Returns for how long a job that came too early is handed back: what remains, or until another look.
+///
+/// A clock that was set back for a moment makes hours of seconds, and the broker does not forget what it was told.
 #[must_use]
 pub fn hand_back(remaining: Duration, keeps_schedules: bool) -> Duration {
     if keeps_schedules {

@@ -9,7 +9,7 @@ use crate::Service;
 const ENDPOINTS_MAX: u32 = 1_000;
 /// The most events that ingest takes in one request.
 const BATCH_MAX: u64 = 1_000;
-/// With [`Scenario::backlog`] and without a pause: the most events in a request.
+/// Without a pause: the most events in a request.
 const BACKLOG_BATCH: u64 = 100;
 
 /// What decides how many events are sent.

@@ -1,4 +1,6 @@
 //! The load tool measures each of its usual scenarios, if only for a moment, and says what it found as JSON.
+//!
+//! It takes all of the machine, so it runs alone: beside other tests it would be their fault.
 
 use std::time::Duration;
 
