@@ -18,6 +18,7 @@ def signs_in(desk):
         expect(page.get_by_role("alert")).to_contain_text("not known here")
         # By keyboard alone: the field has the focus, and Enter sends it.
         page.goto(f"{desk.url}/panel/")
+        expect(page.get_by_label("API token")).to_be_focused()
         page.keyboard.type(desk.given["admin"])
         page.keyboard.press("Enter")
         expect(page.get_by_role("heading", name="Overview")).to_be_visible()
